@@ -13,18 +13,18 @@ interface Common {
 export function addActCommands(program: Command): void {
   program
     .command('tools')
-    .description('what KALOS can do to a machine, or one tool in full')
+    .description('list the tools (actions), or show one in full')
     .argument('[tool]')
     .addOption(directory())
     .addOption(format())
     .action(async (name: string | undefined, { dir, output }: Common) => ends((await acting()).showTools(dir, name, output)));
   program
     .command('act')
-    .description('use a tool by hand: guarded, audited and verified like any other use')
+    .description('run a tool manually, with the usual guards, audit and verification')
     .argument('<tool>', 'see: kalos tools')
-    .argument('[arguments...]', 'key=value each, content=@FILE for a file’s; + TOOL … adds a call to the plan')
-    .option('--dry-run', 'show what would change, and change nothing', false)
-    .option('--reason <text>', 'why, for the audit', 'by hand')
+    .argument('[arguments...]', 'key=value each; content=@FILE reads a file; + TOOL … adds a call to the plan')
+    .option('--dry-run', 'only show what would change', false)
+    .option('--reason <text>', 'reason, for the audit', 'manual')
     .addOption(directory())
     .addOption(format())
     .addHelpText(
@@ -36,7 +36,7 @@ export function addActCommands(program: Command): void {
     );
   program
     .command('rollback')
-    .description('undo what was done under an id, by the tool’s inverse')
+    .description('undo a plan with the inverse of each tool')
     .argument('<plan>', 'such as act-0123456789 or inc-0123456789-1')
     .addOption(directory())
     .addOption(format())
@@ -44,13 +44,13 @@ export function addActCommands(program: Command): void {
   addAnswers(program);
   program
     .command('silence')
-    .description('leave a policy or a target alone for a while; without options, list what is silenced')
-    .option('--policy <policy>', 'the policy, such as service-exited')
-    .option('--target <target>', 'the service, mount or metric')
+    .description('silence a policy or a target for a while; without options, list the silences')
+    .option('--policy <policy>', 'policy, such as service-exited')
+    .option('--target <target>', 'service, mount or metric')
     .addOption(span('--for <time>', 'how long, such as 30m, 2h or 1d; at most 30d', { least: 1_000, most: 30 * DAY_MS }))
-    .option('--reason <text>', 'why, for the audit', 'by hand')
-    .option('--everywhere', 'on all machines, by a decision of the swarm', false)
-    .option('--lift <silence>', 'end a silence early')
+    .option('--reason <text>', 'reason, for the audit', 'manual')
+    .option('--everywhere', 'on all machines of the swarm', false)
+    .option('--lift <silence>', 'remove a silence')
     .addOption(directory())
     .addOption(format())
     .action(async ({ dir, output, ...options }: Common & { reason: string }) =>
@@ -58,13 +58,13 @@ export function addActCommands(program: Command): void {
     );
   program
     .command('stop-all')
-    .description('halt all acting on this machine at once; it stays halted after a restart')
-    .option('--reason <text>', 'why, for the audit', 'by hand')
+    .description('stop all actions on this machine at once, also after a restart')
+    .option('--reason <text>', 'reason, for the audit', 'manual')
     .addOption(directory())
     .action(async ({ dir, reason }: Common & { reason: string }) => ends((await acting()).stopAll(dir, reason)));
   program
     .command('resume')
-    .description('allow acting again after stop-all')
+    .description('allow actions again after stop-all')
     .addOption(directory())
     .action(async ({ dir }: Common) => ends((await acting()).resume(dir)));
 }
@@ -76,8 +76,8 @@ function addAnswers(program: Command): void {
   ] as const) {
     program
       .command(name)
-      .description(`${name} what mode advise asks; without an id, list what waits`)
-      .argument('[approval]', 'an incident’s id, as the list shows it')
+      .description(`${name} a pending plan; without an id, list the pending plans`)
+      .argument('[approval]', 'id of a pending plan, as listed')
       .addOption(directory())
       .addOption(format())
       .action(async (id: string | undefined, { dir, output }: Common) =>

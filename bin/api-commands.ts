@@ -8,25 +8,25 @@ const load = () => import('../node/cli/watch.ts');
 export function addApiCommands(program: Command): void {
   program
     .command('watch')
-    .description('what changes, as it changes: a line each')
+    .description('stream changes of a topic, one per line')
     .argument('<topic>', 'members, conditions, incidents, decisions or actions')
     .addOption(directory())
     .addOption(format())
     .action(async (topic: string, { dir, output }: { dir?: string; output: Format }) =>
       ends((await load()).watch(dir, topic, output)),
     );
-  const token = program.command('api-token').description('tokens for the API over HTTP, from other machines');
+  const token = program.command('api-token').description('tokens for the HTTP API, for clients on other machines');
   token
     .command('create')
-    .description('print a token: for KALOS_API_TOKEN, with KALOS_ADDRESS, or for Authorization: Bearer')
+    .description('create and print an API token, for KALOS_API_TOKEN or Authorization: Bearer')
     .addOption(
-      new Option('--scope <scope>', 'read; operate: act, approve, silence; admin: who belongs, and tokens')
+      new Option('--scope <scope>', 'read; operate: act, approve, silence; admin: members and tokens')
         .choices(['read', 'operate', 'admin'])
         .default('read'),
     )
-    .option('--name <name>', 'what it is for', '')
+    .option('--name <name>', 'label of the token', '')
     .addOption(
-      span('--ttl <time>', 'how long it is good for, such as 12h or 30d', {
+      span('--ttl <time>', 'lifetime, such as 12h or 30d', {
         least: 1_000,
         most: 30 * DAY_MS,
         default: 30 * DAY_MS,
@@ -54,7 +54,7 @@ export function addApiCommands(program: Command): void {
     .action(async ({ dir, output }: { dir?: string; output: Format }) => ends((await load()).listApiTokens(dir, output)));
   token
     .command('revoke')
-    .description('end a token')
+    .description('revoke a token')
     .argument('<api-token>', 'its id; see: kalos api-token list')
     .addOption(directory())
     .action(async (id: string, { dir }: { dir?: string }) => ends((await load()).revokeApiToken(dir, id)));

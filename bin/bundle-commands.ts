@@ -11,29 +11,24 @@ const MAX_FINDINGS = 1_000;
 export function addBundleCommands(policy: Command): void {
   policy
     .command('push')
-    .description('have policies tried on a few members, then taken by all in waves; they go back where they do harm')
+    .description('roll out policies to canaries, then in waves to all; roll back on harm')
     .argument('<file>', 'TOML with [[policy]] tables: all of the swarm’s policies')
-    .option('--canary <node...>', 'where they are tried (default: one member in ten, five at most, drawn)')
-    .addOption(span('--soak <time>', 'how long they are watched there, and in each wave', SOAK))
-    .option(
-      '--findings <n>',
-      'what they may find on a machine meanwhile; more, and they are taken back',
-      integer(0, MAX_FINDINGS),
-      0,
-    )
-    .option('--no-wait', 'do not wait until they are in force, or taken back')
+    .option('--canary <node...>', 'canary members (default: 10 % at random, five at most)')
+    .addOption(span('--soak <time>', 'how long to watch the canaries and each wave', SOAK))
+    .option('--findings <n>', 'allowed findings per machine during the soak; more cause a roll-back', integer(0, MAX_FINDINGS), 0)
+    .option('--no-wait', 'do not wait for the end of the roll-out')
     .addOption(directory())
     .action(async (file: string, options: PolicyPushOptions) => ends((await load()).pushPolicies(options, file)));
   policy
     .command('bundle')
-    .description('the swarm’s policies: in force, being tried, and what became of the last')
+    .description('policy bundles: the active one, the roll-out, and the last result')
     .addOption(directory())
     .addOption(format())
     .action(async ({ dir, output }: { dir?: string; output: Format }) => ends((await load()).showBundle(dir, output)));
   policy
     .command('withdraw')
-    .description('take the newest of the swarm’s policies back: those before are in force again')
-    .addOption(new Option('--reason <text>', 'why, for the others and the log').default('by hand'))
+    .description('roll back to the policy bundle before the newest')
+    .addOption(new Option('--reason <text>', 'reason, for the log').default('manual'))
     .addOption(directory())
     .action(async ({ dir, reason }: { dir?: string; reason: string }) => ends((await load()).withdrawBundle(dir, reason)));
 }

@@ -22,33 +22,30 @@ interface Common {
 }
 
 const read = () =>
-  new Option(
-    '--read <mode>',
-    'local: what this agent knows; lease: no older than a second; linearizable: no older than this question',
-  )
+  new Option('--read <mode>', 'local: this agent’s copy; lease: at most one second old; linearizable: up to date')
     .choices(['local', 'lease', 'linearizable'])
     .default('local');
-const why = (): Option => new Option('--reason <text>', 'why, for the others and the log').default('by hand');
+const why = (): Option => new Option('--reason <text>', 'reason, for the log').default('manual');
 
 export function addDecisionCommands(program: Command): void {
-  const nova = program.command('nova').description('the coordinator, and the committee that it leads');
+  const nova = program.command('nova').description('the leader (coordinator) and the voters (committee)');
   nova
     .command('status', { isDefault: true })
-    .description('who coordinates, who votes, and what is decided and holds')
+    .description('the leader, the voters, and the decisions in force')
     .addOption(read())
     .addOption(directory())
     .addOption(format())
     .action(async ({ dir, read: mode, output }: Common) => ends((await load()).novaStatus(dir, mode, output)));
   nova
     .command('transfer')
-    .description('have another voter of the committee coordinate')
+    .description('transfer leadership to another voter')
     .argument('<node>', 'see: kalos nova status')
     .addOption(directory())
     .action(async (node: string, { dir }: Common) => ends((await load()).novaTransfer(dir, node)));
   addLog(program);
   program
     .command('pause')
-    .description('have a member change nothing by itself until it is woken; it goes on watching, telling and voting')
+    .description('stop automatic changes on a member until kalos wake; it still monitors, reports and votes')
     .argument('<node>', 'see: kalos members')
     .addOption(why())
     .addOption(directory())
@@ -59,7 +56,7 @@ export function addDecisionCommands(program: Command): void {
   addPardon(program);
   program
     .command('failover')
-    .description('have whoever runs a service for fail-over give it up to another member that declares it')
+    .description('move a fail-over service to another member that declares it')
     .argument('<service>', 'see: kalos nova status')
     .addOption(why())
     .addOption(directory())
@@ -68,7 +65,7 @@ export function addDecisionCommands(program: Command): void {
     );
   program
     .command('wake')
-    .description('end a pause')
+    .description('end the pause of a member')
     .argument('<node>', 'see: kalos nova status')
     .addOption(why())
     .addOption(directory())
@@ -76,11 +73,11 @@ export function addDecisionCommands(program: Command): void {
 }
 
 function addLog(program: Command): void {
-  const log = program.command('log').description('what the swarm has decided, in order');
+  const log = program.command('log').description('the swarm’s decision log');
   log
     .command('tail', { isDefault: true })
     .description('the newest decisions')
-    .option('-n, --lines <n>', 'how many', integer(1, MAX_SHOWN), 20)
+    .option('-n, --lines <n>', 'number of decisions', integer(1, MAX_SHOWN), 20)
     .addOption(read())
     .addOption(directory())
     .addOption(format())
@@ -89,19 +86,19 @@ function addLog(program: Command): void {
     );
   log
     .command('show')
-    .description('one decision, whole')
-    .argument('<decision>', 'its index or id, of: kalos log tail -o wide')
+    .description('one decision in full')
+    .argument('<decision>', 'its index or id; see: kalos log tail -o wide')
     .addOption(read())
     .addOption(directory())
     .addOption(format())
     .action(async (which: string, { dir, read: mode, output }: Common) => ends((await load()).logShow(dir, which, mode, output)));
   log
     .command('agent')
-    .description('not the swarm’s, but the newest lines of this agent’s own log')
-    .option('-n, --lines <n>', 'how many', integer(1, MAX_LINES), 50)
-    .addOption(new Option('--level <level>', 'of this level and above').choices(LOG_LEVELS).default('debug'))
-    .addOption(span('--since <time>', 'not older than that, such as 10m or 2h', { least: 1_000, most: 30 * DAY_MS }))
-    .option('-f, --follow', 'go on with what comes', false)
+    .description('the newest lines of this agent’s own log')
+    .option('-n, --lines <n>', 'number of lines', integer(1, MAX_LINES), 50)
+    .addOption(new Option('--level <level>', 'minimum level').choices(LOG_LEVELS).default('debug'))
+    .addOption(span('--since <time>', 'only lines newer than this, such as 10m', { least: 1_000, most: 30 * DAY_MS }))
+    .option('-f, --follow', 'print new lines as they come', false)
     .addOption(directory())
     .addOption(format())
     .action(async (options: AgentLogOptions) => ends((await import('../node/cli/log.ts')).agentLog(options)));
@@ -110,11 +107,9 @@ function addLog(program: Command): void {
 function addDrain(program: Command): void {
   program
     .command('drain')
-    .description('have nothing depend on a member for a while: what is placed there goes elsewhere, and it does not coordinate')
+    .description('drain a member for a while: its placed services move, and it cannot be leader')
     .argument('<node>', 'see: kalos members')
-    .addOption(
-      span('--for <time>', 'for how long, such as 2h', { least: MINUTE_MS, most: DAY_MS, bare: HOUR_MS, default: HOUR_MS }),
-    )
+    .addOption(span('--for <time>', 'how long, such as 2h', { least: MINUTE_MS, most: DAY_MS, bare: HOUR_MS, default: HOUR_MS }))
     .addOption(why())
     .addOption(directory())
     .action(async (node: string, { dir, for: forMs, reason }: Common & { for: number; reason: string }) =>
@@ -122,7 +117,7 @@ function addDrain(program: Command): void {
     );
   program
     .command('undrain')
-    .description('end that')
+    .description('end the drain of a member')
     .argument('<node>', 'see: kalos nova status')
     .addOption(why())
     .addOption(directory())
@@ -133,11 +128,11 @@ function addDrain(program: Command): void {
 
 function addGrantCommands(program: Command): void {
   const grants = () => import('../node/cli/grants.ts');
-  const grant = program.command('grant').description('what the swarm lets the policies of one machine do, or keeps from them');
+  const grant = program.command('grant').description('allow or deny tools to the policies of one machine');
   for (const [effect, description] of [
-    ['act', 'have policies use a tool without asking, where the machine’s mode is to ask and the change is reversible'],
-    ['approve', 'a standing approval of a disruptive tool, for machines with fewer than four witnesses; each use takes a lease'],
-    ['deny', 'keep policies from using a tool'],
+    ['act', 'in mode advise: let policies use a tool without approval, if the change is reversible'],
+    ['approve', 'pre-approve a disruptive tool on a machine with fewer than four witnesses; each use takes a lease'],
+    ['deny', 'deny a tool to policies'],
   ] as const) {
     const command = grant
       .command(effect)
@@ -146,29 +141,32 @@ function addGrantCommands(program: Command): void {
       .requiredOption('--tool <tool>', 'such as service.restart; see: kalos tools')
       .addOption(why())
       .addOption(
-        span('--for <time>', 'how long it holds', { least: MINUTE_MS, most: MAX_GRANT_MS, bare: HOUR_MS, default: DAY_MS }),
+        span('--for <time>', 'how long it is valid', { least: MINUTE_MS, most: MAX_GRANT_MS, bare: HOUR_MS, default: DAY_MS }),
       )
       .addOption(directory());
-    if (effect === 'deny') command.option('--target <target>', 'such as the name of a service (default: whatever it is on)');
-    else command.requiredOption('--target <target>', 'such as the name of a service');
+    if (effect === 'deny') command.option('--target <target>', 'such as a service name (default: all targets)');
+    else command.requiredOption('--target <target>', 'such as a service name');
     if (effect === 'approve')
-      command
-        .option('--uses <n>', 'how often', integer(1, MAX_USES), 3)
-        .addOption(
-          span('--within <time>', 'in how long', { least: MINUTE_MS, most: MAX_GRANT_MS, bare: HOUR_MS, default: HOUR_MS }),
-        );
+      command.option('--uses <n>', 'number of uses', integer(1, MAX_USES), 3).addOption(
+        span('--within <time>', 'time window of --uses', {
+          least: MINUTE_MS,
+          most: MAX_GRANT_MS,
+          bare: HOUR_MS,
+          default: HOUR_MS,
+        }),
+      );
     command.action(async (options: GrantOptions) => ends((await grants()).give(effect, options)));
   }
   grant
     .command('list', { isDefault: true })
-    .description('what holds')
+    .description('list the grants')
     .addOption(directory())
     .addOption(format())
     .action(async ({ dir, output }: Common) => ends((await grants()).list(dir, output)));
   grant
     .command('revoke')
-    .description('take a grant back')
-    .argument('<grant>', 'its id, or how it begins; see: kalos grant list')
+    .description('revoke a grant')
+    .argument('<grant>', 'its id or a prefix; see: kalos grant list')
     .addOption(why())
     .addOption(directory())
     .action(async (id: string, { dir, reason }: Common & { reason: string }) => ends((await grants()).revoke(dir, id, reason)));
@@ -177,9 +175,9 @@ function addGrantCommands(program: Command): void {
 function addRecover(program: Command): void {
   program
     .command('recover')
-    .description('have the committee begin again, by root keys, once most of it is lost for good: says what it would do, first')
-    .option('--on <node>', 'who begins it (default: of those that are there, who knows most)')
-    .option('--yes', 'do it', false)
+    .description('recover the committee with root keys after a permanent loss of quorum; shows the plan first')
+    .option('--on <node>', 'first voter (default: the reachable member with the newest log)')
+    .option('--yes', 'execute the plan', false)
     .addOption(rootKey())
     .addOption(directory())
     .action(async (options: RecoverOptions) => ends((await import('../node/cli/recover.ts')).recover(options)));
@@ -188,7 +186,7 @@ function addRecover(program: Command): void {
 function addPardon(program: Command): void {
   program
     .command('pardon')
-    .description('let a member that signed two different votes be a witness again')
+    .description('end the quarantine of a member that signed two different votes')
     .argument('<node>', 'see: kalos nova status')
     .addOption(why())
     .addOption(directory())

@@ -1,11 +1,11 @@
-// What every command has in common at its edges: what help says of exit codes, how a mistake is said, and the tree of commands as data.
-import { type Command, Help } from 'commander';
+// What all commands share: exit codes in the help, one-line usage errors, groups, former names, and the command tree as data.
+import { type Command, Help, type Option } from 'commander';
 import type { CommandModel } from '../node/cli/completion.ts';
 import { exitsText } from '../node/cli/exit-codes.ts';
 import { paint, printable } from '../node/cli/output.ts';
 import { continued } from '../node/errors.ts';
 
-/** The tree of commands as data: help, completion and manual pages are made of one thing. */
+/** The command tree as data. Help, completion and manual pages are all generated from it. */
 export function modelOf(command: Command): CommandModel {
   let help = '';
   command.configureOutput({
@@ -39,10 +39,10 @@ export function modelOf(command: Command): CommandModel {
   };
 }
 
-/** By command: what it was called in the release before. The former name is accepted for one release, and listed nowhere. */
+/** Former names by command. A former name is accepted for one release; help does not list it. */
 const FORMER_NAMES: Readonly<Record<string, string>> = { change: 'order', 'authorize-check': 'leave-check' };
 
-/** Has former names accepted, each with a warning that says the new one. */
+/** Accepts former names; each prints a warning with the new name. */
 export function acceptFormerNames(program: Command): void {
   for (const command of program.commands) {
     const former = FORMER_NAMES[command.name()];
@@ -57,14 +57,15 @@ export function acceptFormerNames(program: Command): void {
 
 const withoutFormer = (text: string): string => text.replace(/\|\S+/, '');
 const plainHelp = new Help();
-/** Of the commands' help. */
+/** How help prints commands and options. A preset is not printed: the option's description has it. */
 export const HELP = {
   showGlobalOptions: true,
   subcommandTerm: (command: Command): string => withoutFormer(plainHelp.subcommandTerm(command)),
   commandUsage: (command: Command): string => withoutFormer(plainHelp.commandUsage(command)),
+  optionDescription: (option: Option): string => plainHelp.optionDescription(option).replace(/ \(preset: [^)]*\)/, ''),
 };
 
-/** The commands as help lists them: what is needed first and most often comes first. A test holds every command to be in one group. */
+/** The groups of help, most used commands first. A test checks that every command is in exactly one group. */
 export const GROUPS: readonly (readonly [heading: string, commands: readonly string[]])[] = [
   ['Start here:', ['up', 'status', 'members', 'incidents', 'explain', 'doctor', 'help']],
   ['See:', ['top', 'query', 'tables', 'metrics', 'conditions', 'cases', 'logs', 'log', 'watch']],
@@ -76,7 +77,7 @@ export const GROUPS: readonly (readonly [heading: string, commands: readonly str
   ['Development:', ['sim']],
 ];
 
-/** Has help list the commands in their groups, in that order. */
+/** Makes help list the commands in these groups, in this order. */
 export function groupCommands(program: Command): void {
   const order = GROUPS.flatMap(([, names]) => names);
   for (const [heading, names] of GROUPS)
@@ -88,7 +89,7 @@ export function groupCommands(program: Command): void {
 const pathOf = (command: Command): string =>
   command.parent === null ? '' : `${pathOf(command.parent)} ${command.name()}`.trim();
 
-/** For each command: its exit codes in its help, and mistakes on one line. */
+/** For each command: adds its exit codes to its help, and prints usage errors on one line. */
 export function describeEdges(command: Command): void {
   const path = pathOf(command);
   command.configureOutput({
@@ -99,7 +100,7 @@ export function describeEdges(command: Command): void {
   for (const sub of command.commands) describeEdges(sub);
 }
 
-/** "error: unknown option '--jsn'\n(Did you mean --json?)" as one line of the same words that everything else has. */
+/** Rewrites commander's error, such as "error: unknown option '--jsn'\n(Did you mean --json?)", as one line in the style of other errors. */
 function inOneLine(text: string): string {
   return text
     .trim()

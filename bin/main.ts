@@ -1,4 +1,4 @@
-// The `kalos` command: parses arguments and hands over to node/cli/ or sim/. Each command loads what it needs when it runs.
+// The `kalos` command: parses arguments and calls node/cli/ or sim/. Each command loads its modules when it runs.
 
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { findPackage } from '../node/adapters/package.ts';
@@ -22,11 +22,11 @@ import { addSwarmCommands } from './swarm-commands.ts';
 import { addUpgradeCommands } from './upgrade-commands.ts';
 
 const watch = () =>
-  span('-w, --watch [time]', 'again and again until q, such as 5s; every 2 s without a time', {
+  span('-w, --watch [time]', 'refresh every TIME, such as 5s, until q; every 2 s without TIME', {
     least: 1,
     most: MINUTE_MS,
   }).preset(2_000);
-/** Once, or again and again on a cleared screen until q. @param everyMs undefined: once. */
+/** Runs once, or periodically on a cleared screen until q. @param everyMs undefined: once. */
 async function endsWatched(everyMs: number | undefined, run: () => Promise<number>): Promise<void> {
   if (everyMs === undefined) return ends(run());
   const { untilQuit } = await import('../node/cli/quit.ts');
@@ -34,42 +34,42 @@ async function endsWatched(everyMs: number | undefined, run: () => Promise<numbe
     if (process.stdout.isTTY) process.stdout.write('\u001b[H\u001b[2J\u001b[3J');
     return ends(run());
   });
-  process.exit(); // what was asked last may not be answered yet
+  process.exit(); // the last request may still be open
 }
 
 function addNodeCommands(program: Command): void {
   program
     .command('up')
-    .description('start an agent in the foreground; without --join it goes on with its swarm, or begins one')
+    .description('start an agent in the foreground; without --join it rejoins its swarm, or creates one')
     .addOption(directory())
     .option('--config <file>', 'configuration (default: kalos.toml in the state directory)')
-    .option('--name <name>', 'what the agent is called (default: the host’s name)')
+    .option('--name <name>', 'agent name (default: the hostname)')
     .addOption(
-      new Option('--mode <mode>', 'observe: decide and show; advise: ask; act: repair by itself').choices([
+      new Option('--mode <mode>', 'observe: only propose; advise: ask first; act: repair by itself').choices([
         'observe',
         'advise',
         'act',
       ]),
     )
-    .option('--listen <address:port>', 'where to listen (default: 127.0.0.1:7700, or a free port where that is taken)')
-    .option('--join <token...>', 'a token of the swarm to join (kalos token create), or addresses where a member finds others')
-    .option('--swarm-name <name>', 'what a new swarm is called (default: the agent’s name)')
-    .option('--root-keys <n>', 'of a new swarm: how many root keys it has', integer(1, 16), 1)
-    .option('--root-threshold <n>', 'how many of them must sign (default: more than half)', integer(1, 16))
-    .option('--private', 'of a new swarm: with a pre-shared network key, which its tokens carry', false)
+    .option('--listen <address:port>', 'listen address (default: 127.0.0.1:7700, or a free port if it is in use)')
+    .option('--join <token...>', 'join token (see: kalos token create), or addresses of members, to rejoin a swarm')
+    .option('--swarm-name <name>', 'name of a new swarm (default: the agent’s name)')
+    .option('--root-keys <n>', 'new swarm: number of root keys', integer(1, 16), 1)
+    .option('--root-threshold <n>', 'root keys that must sign (default: a majority)', integer(1, 16))
+    .option('--private', 'new swarm: require a pre-shared network key; join tokens contain it', false)
     .option(
       '--page <port>',
-      'where to serve the page: PORT (on 127.0.0.1), ADDRESS:PORT, or off (default: 9090, or the next free port)',
+      'listen address of web UI and API: PORT (on 127.0.0.1), ADDRESS:PORT or off (default: 9090, or next free)',
     )
-    .option('--no-mdns', 'do not look for members on the local network, nor be found there')
-    .option('--init', 'be the first process of a machine or container: run the agent, reap, shut down in order')
+    .option('--no-mdns', 'disable discovery of members on the local network (mDNS)')
+    .option('--init', 'run as PID 1 of a machine or container: start the agent, reap, shut down cleanly')
     .option('--user <name>', 'with --init: the user that the agent runs as; the actuator keeps the privileges')
     .option(
       '--watchdog <device>',
       'with --init: a hardware watchdog, such as /dev/watchdog, that resets the machine when the actuator hangs',
     )
-    .addOption(new Option('--log-level <level>', 'least level of the agent’s own log (default: info)').choices(LOG_LEVELS))
-    .addOption(new Option('--log-format <format>', 'of the agent’s own log (default: text)').choices(LOG_FORMATS))
+    .addOption(new Option('--log-level <level>', 'minimum log level (default: info)').choices(LOG_LEVELS))
+    .addOption(new Option('--log-format <format>', 'log format (default: text)').choices(LOG_FORMATS))
     .action(async (options) => (await import('../node/cli/up.ts')).up(options));
   addAskingCommands(program);
   addQueryCommands(program);
@@ -109,13 +109,13 @@ function addNodeCommands(program: Command): void {
 function addQueryCommands(program: Command): void {
   program
     .command('query')
-    .description('ask the whole swarm in SQL')
-    .argument('[sql]', 'a SELECT over the tables of: kalos tables')
-    .option('--ask <question>', 'a question of: kalos tables --questions, in place of SQL')
-    .option('--nodes <selector>', 'ask only these: names, or such as role=coordinator, with commas between')
-    .option('--on <node>', 'ask only this one')
+    .description('query the whole swarm with SQL')
+    .argument('[sql]', 'a SELECT statement (tables: kalos tables)')
+    .option('--ask <question>', 'a prepared query (see: kalos tables --questions)')
+    .option('--nodes <selector>', 'comma-separated names, or selectors such as role=coordinator')
+    .option('--on <node>', 'query only this member')
     .addOption(
-      new Option('--mode <mode>', 'live: ask the members concerned; local: this machine and what it knows')
+      new Option('--mode <mode>', 'live: query the members concerned; local: only this agent’s data')
         .choices(['live', 'local'])
         .default('live'),
     )
@@ -131,15 +131,15 @@ function addQueryCommands(program: Command): void {
       const { runQuery, questionOf } = await import('../node/cli/query.ts');
       const { ask, on, nodes = on, mode } = given;
       if ((sql === undefined) === (ask === undefined))
-        throw new KalosError('usage', 'give one: SQL, or --ask QUESTION', 'see: kalos query --help');
+        throw new KalosError('usage', 'give either SQL or --ask QUESTION', 'see: kalos query --help');
       const statement = sql ?? (await questionOf(dir, ask ?? ''));
       return endsWatched(everyMs, () => runQuery(dir, statement, { timeoutMs, mode, nodes }, output));
     });
   program
     .command('tables')
-    .description('the tables that SQL can ask, and what their columns mean')
-    .argument('[table]', 'one of them, whole')
-    .option('--questions', 'questions that operators ask, for: kalos query --ask', false)
+    .description('the SQL tables and what their columns mean')
+    .argument('[table]', 'describe this table')
+    .option('--questions', 'list the prepared queries for: kalos query --ask', false)
     .addOption(directory())
     .addOption(format())
     .action(async (name: string | undefined, { dir, output, questions }: Common & { questions: boolean }) => {
@@ -151,7 +151,7 @@ function addQueryCommands(program: Command): void {
 function addAskingCommands(program: Command): void {
   program
     .command('status')
-    .description('this agent, and the swarm as it sees it')
+    .description('this agent, and its view of the swarm')
     .addOption(directory())
     .addOption(format())
     .addOption(watch())
@@ -161,27 +161,27 @@ function addAskingCommands(program: Command): void {
     });
   program
     .command('explain')
-    .description('tell an incident from sample to outcome; any peer can be asked')
+    .description('show an incident from detection to outcome; works on any peer')
     .argument('<incident>', 'such as inc-0123456789')
     .addOption(directory())
     .addOption(format())
-    .option('--recording', 'the minute before it, from this machine’s flight recorder', false)
+    .option('--recording', 'include the minute before it, from the flight recorder', false)
     .action(async (id: string, { dir, output, recording }: Common & { recording: boolean }) => {
       const { runExplain, showRecording } = await import('../node/cli/explain.ts');
       return ends(recording ? showRecording(dir, id, output) : runExplain(dir, id, output));
     });
   program
     .command('doctor')
-    .description('what this machine offers KALOS and what it lacks')
+    .description('check this machine for what KALOS needs')
     .addOption(directory())
     .addOption(format())
-    .option('--fix', 'mend what can be mended', false)
-    .option('--dry-run', 'with --fix: only say what would be done', false)
-    .option('--policy <file>', 'instead: what each rule of an actuator’s policy makes possible')
+    .option('--fix', 'fix what can be fixed', false)
+    .option('--dry-run', 'with --fix: only print what it would do', false)
+    .option('--policy <file>', 'explain what each rule of this actuator policy allows')
     .action(async ({ dir, output, policy, ...options }: Common & { fix: boolean; dryRun: boolean; policy?: string }) =>
       policy === undefined
         ? ends((await import('../node/cli/doctor.ts')).doctor(dir, output, options))
-        : ends((await import('../node/cli/doctor-policy.ts')).judgePolicy(policy, output)),
+        : ends((await import('../node/cli/doctor-policy.ts')).explainPolicy(policy, output)),
     );
 }
 
@@ -206,8 +206,8 @@ function addShowCommands(program: Command): void {
   const show = () => import('../node/cli/show.ts');
   program
     .command('top')
-    .description('a live view of this machine and what KALOS does on it; q ends it')
-    .option('--swarm', 'all members in its place, the busiest first', false)
+    .description('live view of this machine and of KALOS’s actions; q quits')
+    .option('--swarm', 'show all members instead, busiest first', false)
     .option('--on <node>', 'the processes of another member')
     .addOption(directory())
     .action(async ({ dir, swarm, on }: { dir?: string; swarm: boolean; on?: string }) => {
@@ -217,12 +217,12 @@ function addShowCommands(program: Command): void {
     });
   program
     .command('metrics')
-    .description('this machine’s metrics, and why one is unknown')
-    .argument('[metric...]', 'parts of names; all without any')
+    .description('this machine’s metrics; an unknown one with its reason')
+    .argument('[metric...]', 'parts of metric names (default: all)')
     .addOption(directory())
     .addOption(format())
     .addOption(watch())
-    .option('--history', 'what they were, with those of each process, mount, device and service', false)
+    .option('--history', 'past values, also per process, mount, device and service', false)
     .action(async (names: string[], { dir, output, watch: everyMs, history: past }: Common & { history: boolean }) => {
       const { metrics, history } = await show();
       return endsWatched(everyMs, () => (past ? history : metrics)(dir, names, output));
@@ -230,7 +230,7 @@ function addShowCommands(program: Command): void {
   program
     .command('incidents')
     .description('incidents of the whole swarm')
-    .option('--open', 'only those that are open', false)
+    .option('--open', 'only open incidents', false)
     .addOption(directory())
     .addOption(format())
     .addOption(watch())
@@ -240,14 +240,14 @@ function addShowCommands(program: Command): void {
     });
   program
     .command('cases')
-    .description('what was tried on this machine, and whether it helped')
-    .argument('[policy]', 'of one policy; all without it')
+    .description('past repairs on this machine, and whether they helped')
+    .argument('[policy]', 'only this policy (default: all)')
     .addOption(directory())
     .addOption(format())
     .action(async (policy: string | undefined, { dir, output }: Common) => ends((await show()).cases(dir, policy, output)));
   program
     .command('conditions')
-    .description('this machine’s conditions, what is open, and what cannot be seen')
+    .description('this machine’s conditions, open incidents and blind spots')
     .addOption(directory())
     .addOption(format())
     .addOption(watch())
@@ -259,21 +259,21 @@ function addShowCommands(program: Command): void {
     .command('logs')
     .description('the end of a service’s log')
     .argument('<service>')
-    .option('-n, --lines <count>', 'how many lines', integer(1, 100_000), 50)
-    .option('-f, --follow', 'go on with what is written', false)
+    .option('-n, --lines <count>', 'number of lines', integer(1, 100_000), 50)
+    .option('-f, --follow', 'print new lines as they come', false)
     .addOption(directory())
     .action(async (service: string, { dir, lines, follow }: { dir?: string; lines: number; follow: boolean }) =>
       ends((await show()).logs(dir, service, lines, follow)),
     );
   program
     .command('down')
-    .description('stop the agent and its services, in order; it stays a member')
+    .description('stop the agent and its services cleanly; it stays a member')
     .addOption(directory())
     .action(async ({ dir }: { dir?: string }) => ends((await show()).down(dir)));
 }
 
 function addPolicyCommands(program: Command): void {
-  const policy = program.command('policy').description('what counts as wrong: listed, shown, and tried against its own tests');
+  const policy = program.command('policy').description('list, show, test, add and roll out policies');
   const commands = () => import('../node/cli/policy.ts');
   type Options = { dir?: string; config?: string; output: Format };
   const add = (name: string, description: string) =>
@@ -283,45 +283,44 @@ function addPolicyCommands(program: Command): void {
       .addOption(directory())
       .option('--config <file>', 'configuration (default: kalos.toml in the state directory)')
       .addOption(format());
-  add('list', 'all policies, shipped and own').action(async (options: Options) => ends((await commands()).listPolicies(options)));
-  add('show', 'one policy, whole')
+  add('list', 'all policies, built-in and local').action(async (options: Options) =>
+    ends((await commands()).listPolicies(options)),
+  );
+  add('show', 'one policy in full')
     .argument('<policy>')
     .action(async (name: string, options: Options) => ends((await commands()).showPolicy(options, name)));
-  add('test', 'run the tests that are written beside the policies')
-    .argument('[policy]', 'one policy; all without it')
+  add('test', 'run the tests that the policies define')
+    .argument('[policy]', 'one policy (default: all)')
     .action(async (name: string | undefined, options: Options) => ends((await commands()).testPolicies(options, name)));
   const live = (name: string, description: string, argument: string, about = '') =>
     policy.command(name).description(description).argument(argument, about).addOption(directory());
   live(
     'apply',
-    'add or replace policies of the running agent, at once; all of the file or nothing',
+    'add or replace policies of the running agent from a file, atomically',
     '<file>',
     'TOML with [[policy]] tables',
   ).action(async (file: string, options: Options) => ends((await commands()).applyPolicies(options, file)));
   addBundleCommands(policy);
-  live('delete', 'take a live policy away; what it replaced is in force again', '<policy>', 'a live one').action(
+  live('delete', 'delete a live policy; the policy it replaced applies again', '<policy>', 'a live policy').action(
     async (name: string, options: Options) => ends((await commands()).deletePolicy(options, name)),
   );
   for (const [name, enabled] of [
     ['enable', true],
     ['disable', false],
   ] as const)
-    live(name, `${name} a policy of the running agent, whatever its origin`, '<policy>').action(
+    live(name, `${name} a policy of the running agent, of any origin`, '<policy>').action(
       async (which: string, options: Options) => ends((await commands()).switchPolicy(options, which, enabled)),
     );
   policy
     .command('add')
-    .description('add a policy to the running agent, at once, from the command line')
-    .argument('<name>', 'of one that there is not yet')
-    .argument('<expression>', "CEL: what is wrong, such as metrics['system.memory.utilization'] > 0.9")
-    .argument(
-      '[action...]',
-      'a tool and its arguments, key=value each; + TOOL … adds a call; alert, or nothing: only an incident',
-    )
-    .addOption(new Option('--scope <scope>', 'what it is judged on').choices(POLICY_SCOPES).default('machine'))
-    .addOption(new Option('--severity <severity>', 'how bad it is').choices(SEVERITIES).default('warning'))
-    .addOption(span('--for <time>', 'how long it must hold before, such as 30s or 5m', { least: 1_000, most: 30 * DAY_MS }))
-    .option('--summary <text>', 'what is wrong, in words (default: the expression)')
+    .description('add a policy to the running agent from the command line')
+    .argument('<name>', 'name of the new policy')
+    .argument('<expression>', "CEL condition of the problem, such as metrics['system.memory.utilization'] > 0.9")
+    .argument('[action...]', 'a tool and key=value arguments; + TOOL … adds a call; alert or nothing: only open an incident')
+    .addOption(new Option('--scope <scope>', 'what it is evaluated on').choices(POLICY_SCOPES).default('machine'))
+    .addOption(new Option('--severity <severity>', 'severity of its incidents').choices(SEVERITIES).default('warning'))
+    .addOption(span('--for <time>', 'how long it must be true, such as 30s or 5m', { least: 1_000, most: 30 * DAY_MS }))
+    .option('--summary <text>', 'description (default: the expression)')
     .addOption(directory())
     .addHelpText(
       'after',
@@ -330,20 +329,18 @@ function addPolicyCommands(program: Command): void {
     .action(async (name: string, when: string, action: string[], options: PolicyAddOptions) =>
       ends((await commands()).addPolicy(options, name, when, action)),
     );
-  live('reset', 'have the thresholds of a policy learn the machine’s normal again', '<policy>').action(
+  live('reset', 'reset the learned baselines of a policy’s thresholds', '<policy>').action(
     async (name: string, options: Options) => ends((await commands()).resetPolicy(options, name)),
   );
 }
 
 function addAuditCommands(program: Command): void {
   const auditing = () => import('../node/cli/audit.ts');
-  const audit = program
-    .command('audit')
-    .description('the log of what this agent intended and did, which nobody can rewrite unseen');
+  const audit = program.command('audit').description('the tamper-evident log of what this agent planned and did');
   audit
     .command('verify')
-    .description('read the whole log again and say where it was changed; or check a proof that somebody handed over')
-    .option('--proof <file>', 'check this proof instead, offline: no agent is asked')
+    .description('verify the whole log and find any change; or check a proof file')
+    .option('--proof <file>', 'check this proof instead, offline (no agent needed)')
     .addOption(directory())
     .addOption(format())
     .action(async ({ dir, output, proof }: Common & { proof?: string }) =>
@@ -351,7 +348,7 @@ function addAuditCommands(program: Command): void {
     );
   audit
     .command('conflicts')
-    .description('whose audit cannot be believed, and who has signed this agent’s')
+    .description('members with a tampered audit, and who signed this agent’s')
     .option('--prove <node>', 'print the proof against that member, for: kalos audit verify --proof FILE')
     .addOption(directory())
     .addOption(format())
@@ -361,23 +358,23 @@ function addAuditCommands(program: Command): void {
   audit
     .command('list')
     .description('the newest records')
-    .option('--last <n>', 'how many', integer(1, 1_000), 20)
+    .option('--last <n>', 'number of records', integer(1, 1_000), 20)
     .addOption(directory())
     .addOption(format())
     .action(async ({ dir, output, last }: Common & { last: number }) => ends((await auditing()).auditList(dir, last, output)));
   audit
     .command('prove')
-    .description('print a proof that a record is in the log, or that the log only grew')
-    .argument('[index]', 'a record', integer(0, 10 ** 12 - 1))
-    .option('--since <size>', 'prove that the log of now begins with that of this many records', integer(1, 10 ** 12 - 1))
+    .description('print a proof that the log has a record, or is append-only')
+    .argument('[index]', 'record index', integer(0, 10 ** 12 - 1))
+    .option('--since <size>', 'prove that the first SIZE records are still unchanged', integer(1, 10 ** 12 - 1))
     .addOption(directory())
     .action(async (index: number | undefined, { dir, since }: Common & { since?: number }) =>
       ends((await auditing()).auditProve(dir, index, since)),
     );
   audit
     .command('check')
-    .description('check a proof offline: no agent is asked')
-    .argument('<file>', 'what `audit prove` printed, or - for standard input')
+    .description('check a proof offline (no agent needed)')
+    .argument('<file>', 'output of `audit prove`, or - for standard input')
     .addOption(format())
     .action(async (file: string, { output }: Common) => ends((await auditing()).auditCheck(file, output)));
 }
@@ -386,8 +383,8 @@ function addSetupCommands(program: Command): void {
   const configuration = program.command('config').description('the configuration');
   configuration
     .command('show')
-    .description('the configuration of the running agent; where none runs, what the next start would use')
-    .option('--origin', 'where each key comes from', false)
+    .description('the running agent’s configuration; if none runs, that of the next start')
+    .option('--origin', 'show the source of each key', false)
     .option('--config <file>', 'configuration (default: kalos.toml in the state directory)')
     .addOption(directory())
     .addOption(format())
@@ -396,9 +393,7 @@ function addSetupCommands(program: Command): void {
     );
   configuration
     .command('reload')
-    .description(
-      'make the running agent read its configuration again, as kill -HUP does; prints what changed and what needs a restart',
-    )
+    .description('reload the running agent’s configuration, like kill -HUP; prints changes and what needs a restart')
     .addOption(directory())
     .action(async ({ dir }: Common) => ends((await import('../node/cli/config.ts')).reloadConfig(dir)));
   program
@@ -411,14 +406,14 @@ function addSetupCommands(program: Command): void {
     .command('install')
     .description('install the systemd units of the actuator and the agent, and start them')
     .option('--user <name>', 'the user that the agent runs as', 'kalos')
-    .option('--root <path>', 'write the files below another directory and start nothing', '/')
-    .option('--dry-run', 'only print what would be written', false)
+    .option('--root <path>', 'write the files below this directory; start nothing', '/')
+    .option('--dry-run', 'only print the changes', false)
     .action(async (options: { user: string; root: string; dryRun: boolean }) => ends((await service()).install(options)));
   program
     .command('uninstall')
     .description('stop and remove the systemd units; state and configuration stay')
-    .option('--root <path>', 'remove the files below another directory and stop nothing', '/')
-    .option('--dry-run', 'only print what would be removed', false)
+    .option('--root <path>', 'remove the files below this directory; stop nothing', '/')
+    .option('--dry-run', 'only print what it would remove', false)
     .action(async (options: { root: string; dryRun: boolean }) => ends((await service()).uninstall(options)));
   program
     .command('completion')
@@ -430,7 +425,7 @@ function addSetupCommands(program: Command): void {
   program
     .command('man')
     .description('print a manual page: kalos man policy apply | man -l -')
-    .argument('[command...]', 'a command; kalos itself without one')
+    .argument('[command...]', 'a command (default: kalos itself)')
     .action(async (words: string[]) =>
       ends((await import('../node/cli/completion.ts')).manual(modelOf(program), words, findPackage().version)),
     );
@@ -443,9 +438,9 @@ function build(): Command {
     .exitOverride()
     .showSuggestionAfterError()
     .configureHelp(HELP)
-    .option('--address <url>', 'ask the agent there, such as https://web-1:9090, not this machine’s (or KALOS_ADDRESS)')
-    .option('--token-file <file>', 'with --address: a token of kalos api-token create (or KALOS_API_TOKEN)')
-    .option('--ca <file>', 'with --address: who signed its certificate, or the certificate itself (or KALOS_CA)');
+    .option('--address <url>', 'URL of another agent, such as https://web-1:9090 (or KALOS_ADDRESS)')
+    .option('--token-file <file>', 'with --address: API token file (or the token in KALOS_API_TOKEN)')
+    .option('--ca <file>', 'with --address: CA file, or the agent’s own certificate (or KALOS_CA)');
   program.hook('preAction', (_program, command) => {
     remote(program.opts());
     if (command.opts().output === 'wide') showFull();
@@ -454,7 +449,7 @@ function build(): Command {
   addSimCommands(program);
   for (const command of program.commands) inherit(program, command);
   program.addHelpCommand(
-    new Command('help').argument('[command]').description('how a command is used').helpOption(false).helpGroup('Start here:'),
+    new Command('help').argument('[command]').description('show help for a command').helpOption(false).helpGroup('Start here:'),
   );
   acceptFormerNames(program);
   groupCommands(program);
@@ -462,7 +457,7 @@ function build(): Command {
   return program;
 }
 
-/** An agent elsewhere, for whatever asks one (node/api/client.ts). */
+/** Passes the address, token and CA of another agent to node/api/client.ts. */
 function remote({
   address,
   tokenFile,
@@ -481,7 +476,7 @@ function remote({
     throw new KalosError(
       'usage',
       `--token-file ${tokenFile} cannot be read: ${reasonOf(error)}`,
-      'kalos api-token create prints one',
+      'create one with: kalos api-token create',
     );
   }
 }
@@ -491,7 +486,7 @@ function inherit(parent: Command, command: Command): void {
   for (const sub of command.commands) inherit(command, sub);
 }
 
-/** A mistake of who asks is one line; what fails says on a second one what to do about it. */
+/** A usage error is one line. Another error has its hint on a second line. */
 function withHint({ message, hint, code }: KalosError): string {
   if (hint === '') return message;
   if (EXIT_OF[code] !== EXIT.usage || message.includes('\n')) return `${message}\n  ${hint}`;
@@ -503,7 +498,7 @@ function report(error: unknown): number {
   if (!(error instanceof KalosError)) {
     const text = error instanceof Error ? error.message : String(error);
     process.stderr.write(
-      `${paint('red', 'kalos:')} unexpected error: ${text.split('\n')[0]}\n  KALOS_DEBUG=1 prints the stack; please report it\n`,
+      `${paint('red', 'kalos:')} unexpected error: ${text.split('\n')[0]}\n  please report it with the stack, which KALOS_DEBUG=1 prints\n`,
     );
     if (process.env.KALOS_DEBUG !== undefined && error instanceof Error) process.stderr.write(`${error.stack}\n`);
     return EXIT.error;
@@ -512,9 +507,9 @@ function report(error: unknown): number {
   return EXIT_OF[error.code];
 }
 
-// What this program starts in processes of its own is of the same build as it is, though another may have been put in its place.
+// Child processes run the same build as this process, even if the installed one was replaced.
 process.argv[1] = import.meta.filename;
-// A reader that closes early (`kalos … | head`) is no error.
+// A reader that closes early (`kalos … | head`) is not an error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.error));
 
 try {

@@ -1,4 +1,4 @@
-// What the commands' options have in common.
+// Options and argument parsers that the commands share.
 import { InvalidArgumentError, Option } from 'commander';
 import { FORMATS } from '../node/cli/output.ts';
 import { exactly } from '../node/cli/times.ts';
@@ -15,7 +15,7 @@ export function integer(low: number, high: number) {
 export const directory = () =>
   new Option('--dir <path>', 'the agent’s state directory (default: KALOS_DIR, or /var/lib/kalos for root)');
 
-export const format = () => new Option('-o, --output <format>', 'how to print').choices(FORMATS).default('table');
+export const format = () => new Option('-o, --output <format>', 'output format').choices(FORMATS).default('table');
 
 export async function ends(code: Promise<number> | number): Promise<void> {
   process.exitCode = await code;
@@ -27,7 +27,7 @@ export const HOUR_MS = 3_600_000;
 export const DAY_MS = 86_400_000;
 const UNITS: Readonly<Record<string, number>> = { ms: 1, s: S_MS, m: MINUTE_MS, min: MINUTE_MS, h: HOUR_MS, d: DAY_MS };
 
-/** `500ms`, `90s`, `1h30m`, `2 d`, in ms; a figure alone is in `bareMs`. @returns undefined where it is none */
+/** Parses `500ms`, `90s`, `1h30m`, `2 d`. A number without a unit is in units of `bareMs`. @returns ms; undefined if it is not a time */
 export function parseSpan(text: string, bareMs: number): number | undefined {
   if (/^\d+(\.\d+)?$/.test(text)) return Number(text) * bareMs;
   const parts = [...text.matchAll(/(\d+(?:\.\d+)?) ?(ms|s|min|m|h|d) ?/g)];
@@ -35,11 +35,11 @@ export function parseSpan(text: string, bareMs: number): number | undefined {
   return parts.reduce((sum, [, figure, unit = '']) => sum + Number(figure) * (UNITS[unit] ?? Number.NaN), 0);
 }
 
-/** How long: takes any unit, gives ms, and shows its default in words. */
+/** The range of an option that takes a time in any unit. Values are in ms; help shows the default with its unit. */
 export interface SpanRange {
   least: number;
   most: number;
-  /** What a figure without a unit is in. */
+  /** The unit of a number without one, in ms. */
   bare?: number;
   default?: number;
 }

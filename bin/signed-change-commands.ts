@@ -5,17 +5,15 @@ import { DAY_MS, directory, ends, HOUR_MS, MINUTE_MS, span } from './options.ts'
 const load = () => import('../node/cli/signed-change.ts');
 
 export function addSignedChangeCommands(program: Command): void {
-  const change = program
-    .command('change')
-    .description('what cannot be taken back (R3): drafted, signed by two operators, carried out once');
+  const change = program.command('change').description('irreversible actions (R3): draft, sign by two operators, execute once');
   change
     .command('draft')
-    .description('write down what would be done, for operators to sign')
+    .description('write a change file for operators to sign')
     .argument('<tool>', 'see: kalos tools')
     .argument('[arguments...]', 'key=value each, as for kalos act')
-    .requiredOption('--out <file>', 'where it is written')
-    .option('--reason <text>', 'why, for those who sign and the audit', 'by hand')
-    .addOption(span('--for <time>', 'how long it holds', { least: MINUTE_MS, most: DAY_MS, bare: HOUR_MS, default: HOUR_MS }))
+    .requiredOption('--out <file>', 'output file')
+    .option('--reason <text>', 'reason, for signers and the audit', 'manual')
+    .addOption(span('--for <time>', 'how long it is valid', { least: MINUTE_MS, most: DAY_MS, bare: HOUR_MS, default: HOUR_MS }))
     .addOption(directory())
     .action(
       async (
@@ -26,16 +24,16 @@ export function addSignedChangeCommands(program: Command): void {
     );
   change
     .command('sign')
-    .description('sign it as an operator; on any machine, with no agent')
+    .description('sign a change as an operator; needs no agent')
     .argument('<file>', 'from: kalos change draft')
-    .requiredOption('--operator-key <file>', 'of: kalos operator add')
+    .requiredOption('--operator-key <file>', 'made by: kalos operator add')
     .action(async (file: string, { operatorKey }: { operatorKey: string }) =>
       ends((await load()).signChangeFile(file, operatorKey)),
     );
   change
     .command('commit')
-    .description('have it carried out, on the machine that it is for')
-    .argument('<file>', 'signed by two operators')
+    .description('execute a signed change; run this on its machine')
+    .argument('<file>', 'a change with two signatures')
     .addOption(directory())
     .action(async (file: string, { dir }: { dir?: string }) => ends((await load()).commitChange(dir, file)));
 }

@@ -15,33 +15,33 @@ export function addSimCommands(program: Command): void {
     .command('run')
     .description('run a scenario; the same seed gives the same trace hash')
     .argument('[scenario]', 'a name (see: kalos sim list) or a TOML file', 'crash-and-partition')
-    .option('--nodes <n>', 'how many agents (default: as the scenario has it)', integer(1, MAX_NODES))
-    .option('--seed <n>', 'what all randomness comes from', integer(0, SEEDS), 1)
-    .option('--seeds <n>', 'this many seeds from that on, on all processors', integer(1, 1_000_000), 1)
-    .option('--report <dir>', 'write an HTML report and its plots as PNG')
-    .addOption(new Option('--crypto <kind>', 'modelled signatures, or real ones').choices(['model', 'real']).default('model'))
-    .option('--protocols', 'only membership, dissemination, votes and the coordinator', false)
-    .option('--trace', 'print what happened, line by line', false)
+    .option('--nodes <n>', 'number of agents (default: from the scenario)', integer(1, MAX_NODES))
+    .option('--seed <n>', 'random seed', integer(0, SEEDS), 1)
+    .option('--seeds <n>', 'number of seeds, starting at --seed; runs in parallel', integer(1, 1_000_000), 1)
+    .option('--report <dir>', 'write an HTML report with plots (PNG) to this directory')
+    .addOption(new Option('--crypto <kind>', 'simulated or real signatures').choices(['model', 'real']).default('model'))
+    .option('--protocols', 'only membership, dissemination, votes and leader election', false)
+    .option('--trace', 'print every event, one per line', false)
     .addOption(format())
     .action(async (scenario: string, options: SimOptions & { output: Format }) =>
       ends((await load()).runSimulation(scenario, options, options.output)),
     );
   sim
     .command('replay')
-    .description('run up to an event, and show what led to it')
-    .argument('<seed@event>', 'as a violated run prints it')
+    .description('run up to an event and show the events before it')
+    .argument('<seed@event>', 'as printed by a failed run')
     .option('--scenario <scenario>', 'a name or a TOML file', 'crash-and-partition')
-    .option('--nodes <n>', 'how many agents (default: as the scenario has it)', integer(1, MAX_NODES))
+    .option('--nodes <n>', 'number of agents (default: from the scenario)', integer(1, MAX_NODES))
     .addOption(format())
     .action(async (where: string, options: { scenario: string; nodes: number | undefined; output: Format }) =>
       ends((await load()).replay(where, options.scenario, options.nodes, options.output)),
     );
   sim
     .command('real')
-    .description('run a scenario against real agents in network namespaces of their own, in real time (root)')
+    .description('run a scenario with real agents in separate network namespaces, in real time (needs root)')
     .argument('[scenario]', 'a name (see: kalos sim list) or a TOML file', 'crash-and-partition')
-    .option('--nodes <n>', 'how many agents', integer(1, MAX_REAL_NODES), 5)
-    .option('--seed <n>', 'what draws faults', integer(0, SEEDS), 1)
+    .option('--nodes <n>', 'number of agents', integer(1, MAX_REAL_NODES), 5)
+    .option('--seed <n>', 'random seed of the faults', integer(0, SEEDS), 1)
     .addOption(format())
     .action(async (scenario: string, options: { nodes: number; seed: number; output: Format }) =>
       ends((await load()).runForReal(scenario, options, options.output)),
@@ -49,8 +49,8 @@ export function addSimCommands(program: Command): void {
   sim
     .command('dataset')
     .description('the incident model’s training data, as CSV; the same seed gives the same data')
-    .option('--windows <n>', 'how many minutes of telemetry', integer(6, 1_000_000), 6_000)
-    .option('--seed <n>', 'what all randomness comes from', integer(0, SEEDS), 1)
+    .option('--windows <n>', 'minutes of telemetry', integer(6, 1_000_000), 6_000)
+    .option('--seed <n>', 'random seed', integer(0, SEEDS), 1)
     .action(async (options: { windows: number; seed: number }) =>
       ends((await load()).printDataset(options.windows, options.seed)),
     );

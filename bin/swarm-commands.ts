@@ -19,7 +19,7 @@ function label(text: string): string {
 
 const collect = (value: string, before: string[]): string[] => [...before, value];
 export const rootKey = () =>
-  new Option('--root-key <file>', 'a root key that lies elsewhere; once for each')
+  new Option('--root-key <file>', 'a root key file stored elsewhere; repeatable')
     .argParser(collect)
     .default([], 'those in the state directory');
 
@@ -29,47 +29,47 @@ export function addSwarmCommands(program: Command): void {
   addOperators(program);
   program
     .command('leave')
-    .description('leave the swarm for good and stop the agent; it needs a token to come back')
-    .option('--force', 'even where it is the only issuer', false)
+    .description('leave the swarm for good and stop the agent; rejoining needs a token')
+    .option('--force', 'even if this is the only issuer', false)
     .addOption(directory())
     .action(async ({ dir, force }: { dir?: string; force: boolean }) => ends((await load()).leave(dir, force)));
 }
 
 function addMembers(program: Command): void {
-  const members = program.command('members').description('who belongs to the swarm');
+  const members = program.command('members').description('list and manage the members');
   members
     .command('list', { isDefault: true })
-    .description('all members, and how each is seen from here')
-    .option('--all', 'those too that left or were removed', false)
+    .description('all members and their state, as seen from here')
+    .option('--all', 'include members that left or were removed', false)
     .addOption(directory())
     .addOption(format())
     .action(async ({ dir, output, all }: Common & { all: boolean }) => ends((await load()).listMembers(dir, all, output)));
   members
     .command('show')
-    .description('one member, by its name or the end of its peer id')
+    .description('one member, by name or peer id suffix')
     .argument('<member>')
     .addOption(directory())
     .addOption(format())
     .action(async (name: string, { dir, output }: Common) => ends((await load()).showMember(dir, name, output)));
   members
     .command('revoke')
-    .description('end a membership: the member is cut off at once, everywhere')
+    .description('remove a member; all others disconnect it at once')
     .argument('<member>')
-    .option('--reason <text>', 'why, for the others and the audit', '')
+    .option('--reason <text>', 'reason, for the audit', '')
     .addOption(directory())
     .action(async (name: string, { dir, reason }: Common & { reason: string }) =>
       ends((await load()).revokeMember(dir, name, reason)),
     );
   members
     .command('rename')
-    .description('give a member another name')
+    .description('rename a member')
     .argument('<member>')
-    .argument('<name>', 'the new one', label)
+    .argument('<name>', 'the new name', label)
     .addOption(directory())
     .action(async (name: string, to: string, { dir }: Common) => ends((await load()).renameMember(dir, name, to)));
   members
     .command('promote')
-    .description('make a member an issuer: it can let others in, and renews certificates; root keys sign that')
+    .description('make a member an issuer, which admits members and renews certificates; needs root keys')
     .argument('<member>')
     .addOption(rootKey())
     .addOption(directory())
@@ -79,24 +79,22 @@ function addMembers(program: Command): void {
 }
 
 function addTokens(program: Command): void {
-  const token = program.command('token').description('join tokens: all that a new machine needs');
+  const token = program.command('token').description('create, list and revoke join tokens');
   token
     .command('create')
     .description('print a token for: kalos up --join TOKEN')
     .addOption(
-      new Option('--role <role>', 'committee: may lead, and becomes an issuer')
-        .choices(['member', 'committee'])
-        .default('member'),
+      new Option('--role <role>', 'committee: may become leader and issuer').choices(['member', 'committee']).default('member'),
     )
     .addOption(
-      span('--ttl <time>', 'how long it is good for, such as 10m or 1d', {
+      span('--ttl <time>', 'lifetime, such as 10m or 1d', {
         least: 1_000,
         most: 30 * DAY_MS,
         default: 10 * MINUTE_MS,
       }),
     )
-    .option('--uses <n>', 'how many machines may join with it', integer(1, 1_000), 1)
-    .option('-q, --quiet', 'only the token', false)
+    .option('--uses <n>', 'number of machines that may join with it', integer(1, 1_000), 1)
+    .option('-q, --quiet', 'print only the token', false)
     .addOption(directory())
     .addOption(format())
     .action(
@@ -105,24 +103,24 @@ function addTokens(program: Command): void {
     );
   token
     .command('list')
-    .description('the tokens that this issuer made')
+    .description('the join tokens of this issuer')
     .addOption(directory())
     .addOption(format())
     .action(async ({ dir, output }: Common) => ends((await load()).listTokens(dir, output)));
   token
     .command('revoke')
-    .description('end a token early')
+    .description('revoke a join token')
     .argument('<token-id>', 'see: kalos token list')
     .addOption(directory())
     .action(async (id: string, { dir }: Common) => ends((await load()).revokeToken(dir, id)));
 }
 
 function addOperators(program: Command): void {
-  const operator = program.command('operator').description('people who answer for the swarm, each with a key of their own');
+  const operator = program.command('operator').description('people whose keys sign changes (see: kalos change)');
   operator
     .command('add')
-    .description('make a key for an operator; root keys sign that')
-    .argument('<name>', 'who', label)
+    .description('create an operator key; needs root keys')
+    .argument('<name>', 'name of the operator', label)
     .option('--key-file <file>', 'where to write the key (default: NAME.operator.key)')
     .addOption(rootKey())
     .addOption(directory())
@@ -137,7 +135,7 @@ function addOperators(program: Command): void {
     .action(async ({ dir, output }: Common) => ends((await load()).listOperators(dir, output)));
   operator
     .command('revoke')
-    .description('end what an operator may do')
+    .description('revoke an operator')
     .argument('<operator>')
     .addOption(rootKey())
     .addOption(directory())
@@ -146,11 +144,11 @@ function addOperators(program: Command): void {
     );
   program
     .command('network-key')
-    .description('the pre-shared key of a swarm that was founded with --private')
+    .description('the pre-shared key of a swarm created with --private')
     .command('rotate')
-    .description('give the swarm a new one; revoke first whom it is to lock out')
+    .description('replace the network key; to lock out a member, revoke it first')
     .addOption(
-      span('--keep <time>', 'how long the older ones are still understood, for members that are off', {
+      span('--keep <time>', 'how long older keys stay valid, for members that are offline', {
         least: 1_000,
         most: 30 * DAY_MS,
         default: 8 * DAY_MS,
@@ -160,11 +158,11 @@ function addOperators(program: Command): void {
     .action(async ({ dir, keep }: Common & { keep: number }) => ends((await load()).rotateNetworkKey(dir, keep)));
   program
     .command('root')
-    .description('the root keys, on which the swarm was founded')
+    .description('the root keys of the swarm')
     .command('export')
-    .description('copy the root keys that lie here elsewhere')
-    .argument('<directory>', 'where to')
-    .option('--remove', 'and remove them here, so that they can be kept offline', false)
+    .description('copy this machine’s root keys to a directory')
+    .argument('<directory>', 'target directory')
+    .option('--remove', 'then delete them here, to keep them offline', false)
     .addOption(directory())
     .action(async (to: string, { dir, remove }: { dir?: string; remove: boolean }) =>
       ends((await load()).exportRoot(dir, to, remove)),

@@ -10,26 +10,26 @@ const SOAK = { least: 5_000, most: DAY_MS, default: 10 * MINUTE_MS };
 export function addUpgradeCommands(program: Command): void {
   const upgrade = program
     .command('upgrade')
-    .description('releases of KALOS for all machines that take any (upgrades = true), tried on a few first');
+    .description('roll out KALOS releases to machines with upgrades = true, canaries first');
   upgrade
     .command('push')
-    .description('have a release tried on a few members, then taken by the others in waves; it goes back where it does harm')
-    .argument('<file>', 'an archive as npm pack makes it')
-    .option('--canary <node...>', 'where it is tried (default: one member in ten, five at most, drawn)')
-    .addOption(span('--soak <time>', 'how long it is watched there, and in each wave', SOAK))
-    .option('--no-wait', 'do not wait until it is everywhere, or taken back')
+    .description('roll out a release to canaries, then in waves to all; roll back on harm')
+    .argument('<file>', 'an archive made by npm pack')
+    .option('--canary <node...>', 'canary members (default: 10 % at random, five at most)')
+    .addOption(span('--soak <time>', 'how long to watch the canaries and each wave', SOAK))
+    .option('--no-wait', 'do not wait for the end of the roll-out')
     .addOption(directory())
     .action(async (file: string, options: PushOptions) => ends((await load()).pushRelease(options, file)));
   upgrade
     .command('status')
-    .description('the swarm’s releases: good, being tried, what became of the last, and who runs what')
+    .description('releases: the active one, the roll-out, the last result, and each member’s version')
     .addOption(directory())
     .addOption(format())
     .action(async ({ dir, output }: { dir?: string; output: Format }) => ends((await load()).showUpgrade(dir, output)));
   upgrade
     .command('withdraw')
-    .description('take the newest release back: machines run again what they ran before')
-    .addOption(new Option('--reason <text>', 'why, for the others and the log').default('by hand'))
+    .description('roll back to the release before the newest')
+    .addOption(new Option('--reason <text>', 'reason, for the log').default('manual'))
     .addOption(directory())
     .action(async ({ dir, reason }: { dir?: string; reason: string }) => ends((await load()).withdrawRelease(dir, reason)));
 }

@@ -1,7 +1,7 @@
-// The feature vector of the incident model: one definition, used by the agent and by the data that the model learns from,
-// so that training and serving cannot differ. Only + - * / and comparisons: the same on every processor.
+// The feature vector of the incident model. Agent and training data use the same definition, so that training and serving cannot
+// differ. Only + - * / and comparisons: the same on every processor.
 
-/** The series that features are computed from, as the agent's metrics are named. */
+/** The series of the features, by the names of the agent's metrics. */
 export const FEATURE_SERIES = [
   'system.cpu.utilization',
   'system.cpu.iowait',
@@ -19,10 +19,10 @@ export const FEATURE_SERIES = [
 ] as const;
 export type FeatureSeries = (typeof FEATURE_SERIES)[number];
 
-/** Seconds of history that a vector looks at. */
+/** Seconds of history in a vector. */
 export const FEATURE_WINDOW_S = 60;
 
-/** What the model tells apart, by output position. */
+/** The classes of the model, by output position. */
 export const INCIDENT_CLASSES = [
   'calm',
   'busy-cpu',
@@ -36,9 +36,9 @@ export type IncidentClass = (typeof INCIDENT_CLASSES)[number];
 export const FEATURE_COUNT = FEATURE_SERIES.length * 3;
 
 /**
- * For each series: its mean over the last ten samples, its change from the first ten to the last ten, and its largest
- * step. A series that is unknown counts as flat zero. Length FEATURE_COUNT; undefined where the history is too short, as it is
- * before the first sample: then nothing is known.
+ * For each series: its mean over the last ten samples, its change from the first ten to the last ten, and its largest step. An unknown
+ * series counts as zero.
+ * @returns FEATURE_COUNT values; undefined if the history is too short, or if all series are unknown
  */
 export function featuresOf(read: (series: FeatureSeries) => readonly number[]): number[] | undefined {
   const features: number[] = [];

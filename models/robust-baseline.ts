@@ -1,31 +1,31 @@
 // A robust baseline for one series: median and MAD over a sliding window (Rousseeuw & Croux 1993).
-// Learning is gated on normality: an outlier is not learned, unless it lasts so long that it is the new normal.
+// An outlier is not learned, unless it lasts so long that it is the new normal.
 
-/** Samples kept: at one a second, two minutes. */
+/** Samples kept: two minutes at one per second. */
 export const WINDOW = 120;
-/** Fewer samples than this say nothing yet. */
+/** With fewer samples the score is 0. */
 const MIN_SAMPLES = 60;
-/** MAD to standard deviation, for a normal distribution. */
+/** Factor from MAD to standard deviation, for a normal distribution. */
 const MAD_SCALE = 1.4826;
 /** Robust z-score from which a sample is an outlier and is not learned. */
 const OUTLIER_Z = 6;
-/** Outliers in a row after which a shift is accepted as the new normal. */
+/** After this many outliers in a row the shift is the new normal. */
 const ACCEPT_SHIFT_AFTER = 300;
 
 export interface BaselineScore {
-  /** Distance from the median in robust standard deviations; 0 until enough was learned. */
+  /** Distance from the median in robust standard deviations; 0 with too few samples. */
   z: number;
   median: number;
-  /** The robust standard deviation, with the floor; 0 until enough was learned. */
+  /** The robust standard deviation plus the floor; 0 with too few samples. */
   spread: number;
   learned: boolean;
 }
 
 export class RobustBaseline {
-  /** As they came, and in order of size. */
+  /** The samples in order of arrival, and sorted. */
   readonly #window = new Float64Array(WINDOW);
   readonly #sorted = new Float64Array(WINDOW);
-  /** The smallest spread that counts, in the series' unit: below it a change is noise whatever the window says. */
+  /** The minimum spread, in the series' unit: a smaller change is always noise. */
   readonly #floor: number;
   #count = 0;
   #next = 0;
@@ -35,7 +35,7 @@ export class RobustBaseline {
     this.#floor = floor;
   }
 
-  /** Scores a sample against what was learned before it, then learns it if it looks normal. */
+  /** Scores a sample against the earlier ones, then learns it if it is normal. */
   score(value: number): BaselineScore {
     if (this.#count < MIN_SAMPLES) {
       this.#learn(value);
@@ -53,7 +53,7 @@ export class RobustBaseline {
     return { z, median, spread, learned: true };
   }
 
-  /** The oldest makes room once the window is full. */
+  /** Adds a sample; if the window is full, the oldest is removed. */
   #learn(value: number): void {
     const sorted = this.#sorted;
     if (this.#count === WINDOW) {
@@ -67,7 +67,7 @@ export class RobustBaseline {
     this.#next = (this.#next + 1) % WINDOW;
   }
 
-  /** Of the first entry that is not smaller. */
+  /** The index of the first entry that is not smaller. */
   #place(value: number): number {
     let low = 0;
     for (let high = this.#count; low < high; ) {
@@ -84,7 +84,7 @@ export class RobustBaseline {
     return this.#count % 2 === 1 ? upper : ((this.#sorted[middle - 1] ?? 0) + upper) / 2;
   }
 
-  /** The median of all distances from the median: they are taken in order of size, from the middle outwards. */
+  /** The median of all distances from the median. They are visited in order of size, from the middle outwards. */
   #deviation(median: number): number {
     const sorted = this.#sorted;
     const half = this.#count >> 1;

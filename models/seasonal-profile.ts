@@ -1,12 +1,12 @@
-// What is normal at this hour: a mean and a spread for each hour of the day, working days and weekends apart, each learned
-// from the days before with a half-life of about a week. It says nothing of an hour that it has not seen often enough.
+// The normal value at each hour of the day: a mean and a spread, separate for working days and weekends. Earlier days count with a
+// half-life of about a week. An hour with too few days has no score.
 
 const HOURS = 24;
-/** Hours of working days, then of weekends. */
+/** 24 hours of working days, then 24 of weekends. */
 export const BINS = HOURS * 2;
-/** Days for which an hour must have been seen. */
+/** An hour needs data of this many days. */
 const MIN_DAYS = 3;
-/** Weight of a new day: half of what is known is from the last seven. */
+/** Weight of a new day: the last seven days make half of the value. */
 const RATE = 0.1;
 const DAY_MS = 86_400_000;
 const HOUR_MS = 3_600_000;
@@ -18,7 +18,7 @@ export type SeasonalState = [mean: number, spread: number, days: number][];
 
 interface Current {
   bin: number;
-  /** Since 1970. */
+  /** Hours since 1970. */
   hour: number;
   sum: number;
   squares: number;
@@ -30,22 +30,22 @@ export class SeasonalProfile {
   readonly #floor: number;
   #current: Current | undefined;
 
-  /** @param floor the smallest spread that counts, in the series' unit. @param state from `state()`, of an earlier life. */
+  /** @param floor the minimum spread, in the series' unit. @param state from `state()`, before a restart. */
   constructor(floor: number, state?: SeasonalState) {
     this.#floor = floor;
     this.#bins = Array.from({ length: BINS }, (_, i) => state?.[i] ?? [0, 0, 0]);
   }
 
-  /** Robust standard deviations from what is normal at this hour; undefined where that is not known. @param wallMs UTC. */
+  /** Distance from the normal value at this hour, in robust standard deviations; undefined with too few days. @param wallMs UTC. */
   z(value: number, wallMs: number): number | undefined {
     const [mean, spread, days] = this.#bins[binOf(wallMs)] ?? [0, 0, 0];
     return days < MIN_DAYS ? undefined : (value - mean) / (spread + this.#floor);
   }
 
-  /** Takes a value for normal at its hour. An hour is learned once it is over. */
+  /** Learns a value as normal for its hour. An hour counts when it is over. */
   learn(value: number, wallMs: number): void {
     const hour = Math.floor(wallMs / HOUR_MS);
-    // An hour that another than the next one follows was cut short: the clock was set. It is no hour to learn from.
+    // If the next hour does not follow directly, the clock was set: the hour was incomplete, and is not learned.
     if (this.#current !== undefined && hour === this.#current.hour + 1) this.#close(this.#current);
     const current = this.#current?.hour === hour ? this.#current : { bin: binOf(wallMs), hour, sum: 0, squares: 0, count: 0 };
     current.sum += value;
@@ -58,13 +58,13 @@ export class SeasonalProfile {
     const mean = sum / count;
     const deviation = Math.sqrt(Math.max(0, squares / count - mean * mean));
     const [known, spread, days] = this.#bins[bin] ?? [0, 0, 0];
-    // At first the plain average, so that the first day does not weigh for ever.
+    // At first the plain average, so that the first day does not keep a large weight.
     const rate = Math.max(RATE, 1 / (days + 1));
     const apart = Math.max(deviation, days === 0 ? 0 : Math.abs(mean - known));
     this.#bins[bin] = [known + rate * (mean - known), spread + rate * (apart - spread), days + 1];
   }
 
-  /** To be kept over a restart. */
+  /** The state to save for a restart. */
   state(): SeasonalState {
     return this.#bins;
   }

@@ -1,16 +1,16 @@
-// The tiers of intelligence, cheapest first. Each may abstain; abstaining is an answer, never an error.
-// The tactical (local LLM) and strategic (Claude) tiers are present as what they will be asked through, and abstain.
+// The tiers of intelligence, cheapest first. A tier may abstain, which is an answer and not an error.
+// The tactical (local LLM) and strategic (Claude) tiers have only their interface here, and abstain.
 
 export const TIERS = ['reactive', 'operational', 'tactical', 'strategic'] as const;
 export type Tier = (typeof TIERS)[number];
 
-/** An incident as tiers see it: features and ids only, never text from machines. */
+/** An incident as tiers get it: features and ids only, never text from machines. */
 export interface TierQuestion {
   policy: string;
   claimOutcome: 'certified' | 'refuted' | 'undecided' | 'unasked';
-  /** A remedy that the policy declares, by name; undefined where it has none. */
+  /** A remedy of the policy, by name; undefined if it has none. */
   remedy: string | undefined;
-  /** Length models/features.ts FEATURE_COUNT, or undefined where the history is too short. */
+  /** FEATURE_COUNT values (models/features.ts); undefined if the history is too short. */
   features: readonly number[] | undefined;
 }
 
@@ -24,7 +24,7 @@ export interface TierDecider {
   decide(question: TierQuestion): Promise<TierAnswer>;
 }
 
-/** A language-model tier that is not configured: it abstains, and says what would change that. */
+/** A language-model tier that is not configured: it abstains, with the missing setting as reason. */
 export function abstainingTier(tier: 'tactical' | 'strategic'): TierDecider {
   const reason = tier === 'tactical' ? 'no local language model is configured' : 'no Claude API key is configured';
   return { tier, decide: async () => ({ kind: 'abstain', reason }) };
@@ -33,11 +33,11 @@ export function abstainingTier(tier: 'tactical' | 'strategic'): TierDecider {
 export interface Routed {
   tier: Tier | undefined;
   answer: TierAnswer;
-  /** What each tier asked before the deciding one said. */
+  /** The answers of the tiers, up to the deciding one. */
   considered: { tier: Tier; answer: TierAnswer }[];
 }
 
-/** Asks tier after tier until one is confident enough; when all abstain the answer is to watch. */
+/** Asks the tiers in order until one is confident enough. If none is, the answer is to watch. */
 export async function route(deciders: readonly TierDecider[], question: TierQuestion, minConfidence: number): Promise<Routed> {
   const considered: Routed['considered'] = [];
   for (const decider of deciders) {

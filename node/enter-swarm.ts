@@ -1,4 +1,4 @@
-// Which swarm an agent belongs to: the one on its disk, the one that a token invites it to, or a new one of its own.
+// Decides which swarm an agent enters: the one on its disk, that of a join token, or a new one.
 import { equalBytes } from '../swarm/dissemination/cbor.ts';
 import { MAX_ROOT_KEYS, MAX_SWARM_NAME, makeGenesis, parseGenesis } from '../swarm/identity/genesis.ts';
 import { foundSwarm, genesisOn, type Signer } from '../swarm/identity/roster-store.ts';
@@ -12,7 +12,7 @@ import { KalosError } from './errors.ts';
 
 const NONCE_BYTES = 16;
 
-/** How a new swarm is to be founded. */
+/** Settings of a new swarm. */
 export interface Founding {
   swarmName: string | undefined;
   rootKeys: number;
@@ -24,12 +24,12 @@ export interface Founding {
 export interface Entered {
   swarmId: string;
   token: JoinToken | undefined;
-  /** Addresses to try while no member is connected. */
+  /** Addresses of members, used while no member is connected. */
   bootstrap: string[];
   rootSigners: Signer[];
-  /** Newest first; none where the swarm has no network key. */
+  /** Newest first; empty if the swarm has no network key. */
   networkKeys: Uint8Array[];
-  /** Whether it was founded just now. */
+  /** Whether this start created the swarm. */
   founded: boolean;
 }
 
@@ -38,7 +38,7 @@ interface Entering {
   store: Store;
   crypto: Crypto;
   random: Random;
-  /** Tokens and addresses, as they were given. */
+  /** Join tokens and addresses, as given. */
   join: readonly string[];
   name: string;
   nowMs: number;
@@ -54,11 +54,11 @@ export async function enterSwarm(entering: Entering): Promise<Entered> {
   const known = await genesisOn(store);
   const genesis = known && parseGenesis(crypto, known);
   if (known !== undefined && genesis === undefined)
-    throw new KalosError('damaged', `${directory.path} holds a genesis record of another version of KALOS`);
+    throw new KalosError('damaged', `${directory.path} has a genesis record of an unsupported KALOS version`);
   if (genesis !== undefined && token !== undefined && token.swarmId !== genesis.swarmId) {
     throw new KalosError(
       'config',
-      `${directory.path} belongs to swarm ${genesis.swarmId.slice(0, 8)} (${genesis.name}), and the token is for ${token.swarmId.slice(0, 8)}`,
+      `${directory.path} belongs to swarm ${genesis.swarmId.slice(0, 8)} (${genesis.name}), but the token is for swarm ${token.swarmId.slice(0, 8)}`,
       'choose a new state directory with --dir, or leave that swarm first with: kalos leave',
     );
   }
@@ -69,7 +69,7 @@ export async function enterSwarm(entering: Entering): Promise<Entered> {
   if (bootstrap.length > 0) {
     throw new KalosError(
       'usage',
-      'joining needs a token: an address alone lets nobody in',
+      'joining needs a token; an address alone is not enough',
       'on an issuer, such as the first agent, run: kalos token create; then here: kalos up --join TOKEN',
     );
   }
@@ -80,14 +80,14 @@ function tokenOf(crypto: Crypto, join: readonly string[]): JoinToken | undefined
   const tokens = join.filter(looksLikeToken);
   const [first] = tokens;
   if (first === undefined) return undefined;
-  if (tokens.length > 1) throw new KalosError('usage', 'one token is enough: several were given');
+  if (tokens.length > 1) throw new KalosError('usage', `${tokens.length} join tokens were given: give only one`);
   const token = parseToken(crypto, first);
   if (typeof token === 'string')
-    throw new KalosError('usage', `the token cannot be read: ${token}`, 'copy it whole, on one line');
+    throw new KalosError('usage', `the token cannot be read: ${token}`, 'copy the whole token, on one line');
   return token;
 }
 
-/** A swarm of one. What a crash left of an earlier attempt is used. */
+/** Creates a swarm of one. Keys that an interrupted attempt left are used. */
 async function found(
   entering: Entering,
   kept: readonly Signer[],
@@ -95,7 +95,10 @@ async function found(
   const { directory, store, crypto, random, name, nowMs, founding } = entering;
   const { rootKeys, rootThreshold, isPrivate } = founding;
   if (rootKeys > MAX_ROOT_KEYS || rootThreshold > rootKeys)
-    throw new KalosError('usage', `of ${rootKeys} root keys ${rootThreshold} cannot sign; at most ${MAX_ROOT_KEYS} are possible`);
+    throw new KalosError(
+      'usage',
+      `--root-threshold ${rootThreshold} must not exceed --root-keys ${rootKeys} (at most ${MAX_ROOT_KEYS})`,
+    );
   const swarmName = (founding.swarmName ?? name).slice(0, MAX_SWARM_NAME);
   const rootSigners = kept.length > 0 ? [...kept] : await makeRootKeys(directory.rootKeys, rootKeys);
   if (isPrivate && readNetworkKeys(directory.networkKey).length === 0) keepNetworkKeys(directory, [newNetworkKey()]);
@@ -110,7 +113,7 @@ async function found(
   return { swarmId: genesis.swarmId, rootSigners, networkKeys: readNetworkKeys(directory.networkKey) };
 }
 
-/** A token made after a rotation brings back who slept through it. */
+/** A token created after a rotation has the new key, for a member that was offline during the rotation. */
 function takeNetworkKey(directory: StateDirectory, key: Uint8Array): void {
   const known = readNetworkKeys(directory.networkKey);
   if (!known.some((one) => equalBytes(one, key))) keepNetworkKeys(directory, [key, ...known]);

@@ -1,4 +1,4 @@
-// The one error that edges throw: a code, what went wrong, and what to do next.
+// The error type that edges throw: a code, what is wrong, and what to do.
 import { messageOf } from '../swarm/words.ts';
 
 export const ERROR_CODES = [
@@ -17,7 +17,7 @@ export type ErrorCode = (typeof ERROR_CODES)[number];
 
 export class KalosError extends Error {
   readonly code: ErrorCode;
-  /** What the user can do about it. */
+  /** What the user can do. */
   readonly hint: string;
   constructor(code: ErrorCode, message: string, hint = '') {
     super(message);
@@ -26,32 +26,32 @@ export class KalosError extends Error {
   }
 }
 
-/** On one line: what is wrong, and what to do about it. */
+/** On one line: what is wrong, and what to do. */
 export const continued = (text: string, next: string): string => `${text}${/[?.]$/.test(text) ? '' : ';'} ${next}`;
 
-/** What Node puts in its own words: as strerror(3) has it, which LevelDB and the actuator say. */
+/** Texts of strerror(3), as LevelDB and the actuator print them, for errors that Node words differently. */
 const WORDS: Readonly<Record<string, string>> = { EIO: 'Input/output error', ENFILE: 'Too many open files in system' };
 
-/** What the system said: "No space left on device" of `ENOSPC: no space left on device, mkdir '/x'`. One line. */
+/** The system's text of an error, on one line: "No space left on device" of `ENOSPC: no space left on device, mkdir '/x'`. */
 export function reasonOf(error: unknown): string {
   const text = messageOf(error);
   const [, code = '', words] = text.match(/^(E[A-Z0-9]+): ([^,]+)/) ?? [];
-  const said = WORDS[code] ?? words ?? text.split('\n')[0] ?? '';
-  return said.charAt(0).toUpperCase() + said.slice(1);
+  const reason = WORDS[code] ?? words ?? text.split('\n')[0] ?? '';
+  return reason.charAt(0).toUpperCase() + reason.slice(1);
 }
 
-/** What to do, by the disk's error. @param path on it; without one, DIR is the state directory. */
+/** What to do about an error of the disk. @param path a path on it; by default DIR, the state directory. */
 export function remedyFor(refusal: string, path = 'DIR'): string {
   if (/space|quota/i.test(refusal)) return `free space there (df ${path}; df -i ${path})`;
-  if (/open files/i.test(refusal)) return 'raise the limit of open files (ulimit -n; 256 are enough)';
+  if (/open files/i.test(refusal)) return 'raise the limit of open files (ulimit -n; at least 256)';
   if (/permission|permitted/i.test(refusal))
     return `give this user access (chown -R ${process.getuid?.()} ${path}; chmod -R u+rwX ${path})`;
-  if (/read-only/i.test(refusal)) return 'see in dmesg why its file system is read-only, and mount it writable';
-  if (/input\/output/i.test(refusal)) return 'the disk fails: see dmesg and smartctl -a, save what is on it, and replace it';
+  if (/read-only/i.test(refusal)) return 'see dmesg for why the file system is read-only, and remount it writable';
+  if (/input\/output/i.test(refusal)) return 'the disk is failing: see dmesg and smartctl -a, back it up and replace it';
   return 'repair the disk';
 }
 
-/** The closest of `known` within two edits: "did you mean". */
+/** The closest of `known` within two edits, for "did you mean". */
 export function closest(word: string, known: readonly string[]): string | undefined {
   const scored = known
     .map((candidate) => ({ candidate, edits: editDistance(word, candidate) }))
@@ -60,17 +60,17 @@ export function closest(word: string, known: readonly string[]): string | undefi
   return best !== undefined && best.edits <= 2 ? best.candidate : undefined;
 }
 
-/** That nothing is called so, and what was probably meant. */
+/** "No X is called NAME", with the name that was probably meant. */
 function notCalled(what: string, name: string, known: readonly string[]): string {
   const meant = closest(name, known);
   return `no ${what} is called ${name || '""'}${meant === undefined ? '' : `; did you mean ${meant}?`}`;
 }
 
-/** On one line: that, and where the names are. */
+/** The same on one line, with the command that lists the names. */
 export const unknownName = (what: string, name: string, known: readonly string[], see: string): string =>
   continued(notCalled(what, name, known), `see: ${see}`);
 
-/** The same as an error of the command line. */
+/** The same as an error. */
 export const notFound = (what: string, name: string, known: readonly string[], see: string): KalosError =>
   new KalosError('not-found', notCalled(what, name, known), `see: ${see}`);
 

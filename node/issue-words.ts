@@ -1,10 +1,10 @@
-// What a schema refuses, in words: where, the value that is there, and what it should be. For the configuration, the API and the command line.
+// Messages for values that a schema rejects: the place, the value, and what it should be. For configuration, API and command line.
 import type { z } from 'zod';
 import { closest } from './errors.ts';
 
 const MAX_SHOWN = 60;
 
-/** The beginning of a value, enough to recognise it; no terminal obeys it. */
+/** The beginning of a value, enough to recognise it, without characters that a terminal would obey. */
 export function shortly(value: unknown): string {
   const text = (JSON.stringify(value) ?? String(value)).replace(
     /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069]/g,
@@ -14,7 +14,7 @@ export function shortly(value: unknown): string {
 }
 
 const TYPES: Readonly<Record<string, string>> = {
-  string: 'a text in quotes',
+  string: 'a quoted string',
   number: 'a number',
   int: 'a whole number',
   boolean: 'true or false',
@@ -23,9 +23,9 @@ const TYPES: Readonly<Record<string, string>> = {
   record: 'a table',
 };
 
-/** What it must be; or, where a schema says it in words of its own, those. */
+/** What the value must be; if the schema has its own message, that. */
 export function shouldBe(issue: z.core.$ZodIssue, value: unknown): string {
-  if (!/^(Invalid|Too) /.test(issue.message)) return mustBe(issue.message); // of the schema's own
+  if (!/^(Invalid|Too) /.test(issue.message)) return mustBe(issue.message); // the schema's own message
   const be = value === undefined ? MISSING : MUST_BE;
   switch (issue.code) {
     case 'invalid_type':
@@ -37,7 +37,7 @@ export function shouldBe(issue: z.core.$ZodIssue, value: unknown): string {
     case 'invalid_value':
       return `${be}${quoted(issue.values)}`;
     case 'invalid_union':
-      // What each alternative takes.
+      // One part for each alternative.
       if (!('note' in issue)) return be + unionWords(issue, value);
       return value === undefined && 'options' in issue
         ? be + quoted(issue.options ?? [])
@@ -59,7 +59,7 @@ function unitOf(origin: string, count: number | bigint): string {
   const unit = UNITS[origin];
   return unit === undefined ? '' : `${unit}${count === 1 ? '' : 's'}`;
 }
-/** Schemas say what it should be as a noun: "a time such as 2s"; or, with a verb, what is wrong. */
+/** A schema's message is what the value should be, as a noun ("a time such as 2s"), or what is wrong, with a verb. */
 const mustBe = (message: string): string =>
   /^(an?|the|letters|three|one|at most|"off")[ ,]/.test(message) ? `${MUST_BE}${message}` : message;
 
@@ -75,13 +75,13 @@ interface Walked {
   shape?: Record<string, Walked>;
 }
 
-/** What is beneath defaults, refinements and transformations. */
+/** The schema below defaults, refinements and transformations. */
 function bare(schema: Walked): Walked {
   const inner = schema.def.innerType ?? schema.def.in;
   return inner === undefined ? schema : bare(inner);
 }
 
-/** The keys that a schema knows at a place; none where it is no table. */
+/** The keys that a schema knows at a place; empty if it is not a table there. */
 export function keysAt(schema: z.ZodType, path: readonly PropertyKey[]): string[] {
   let at = [bare(schema as unknown as Walked)];
   const spread = (some: readonly Walked[]): Walked[] =>
@@ -105,13 +105,13 @@ function valueAt(document: unknown, path: readonly PropertyKey[]): unknown {
   );
 }
 
-/** "unknown key", and what was probably meant. */
+/** "unknown key", with the key that was probably meant. */
 export function unknownKey(key: string, known: readonly string[]): string {
   const meant = closest(key, known);
   return `unknown key${meant === undefined ? '' : `; did you mean "${meant}"?`}`;
 }
 
-/** What is wrong with a document, on one line. @param document undefined: not at hand, so its values are not shown. @param schema that refused it */
+/** What is wrong with a document, on one line. @param document undefined: its values are not shown. @param schema the schema that rejected it */
 export function wordsOf({ issues }: z.core.$ZodError, document: unknown, schema?: z.ZodType): string {
   const words = issues.flatMap((issue) => {
     const { path } = issue;

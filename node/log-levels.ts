@@ -1,4 +1,4 @@
-// What a line of the agent's own log is: for the configuration, the API and the command line.
+// Levels, formats and entries of the agent's own log, for configuration, API and command line.
 export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export const LOG_FORMATS = ['text', 'json'] as const;
@@ -10,7 +10,7 @@ export interface LogSettings {
 }
 
 export interface LogEntry {
-  /** Counts on from 1 since the agent was started. */
+  /** Starts at 1 when the agent starts. */
   seq: number;
   atMs: number;
   level: LogLevel;
@@ -19,7 +19,7 @@ export interface LogEntry {
 
 export interface KeptLog {
   log(level: LogLevel, text: string): void;
-  /** What is kept of what came after an entry; `last` is the newest that there is. */
+  /** The entries after `seq` that are still kept; `last` is the newest `seq`. */
   after(seq: number): { last: number; entries: LogEntry[] };
 }
 

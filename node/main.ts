@@ -1,4 +1,4 @@
-// Reality: an agent on the machine's own clock, randomness, network, disk, /proc and processes.
+// Starts a real agent: with the machine's clock, randomness, network, disk, /proc and processes.
 
 import { existsSync } from 'node:fs';
 import type { Server } from 'node:http';
@@ -25,7 +25,7 @@ import { serveApi } from './api/server.ts';
 import { AuditDamaged } from './audit/audit-log.ts';
 import type { AgentLog } from './cli/agent-log.ts';
 import { readLayers } from './config/adapters/read-layers.ts';
-import { checkState, wayBack } from './config/adapters/state-check.ts';
+import { checkState, recoveryHint } from './config/adapters/state-check.ts';
 import { makeStateDirectory, type StateDirectory, SYSTEM_POLICY, stateDirectory } from './config/adapters/state-directory.ts';
 import { keepNetworkKeys } from './config/adapters/swarm-files.ts';
 import { isLoopback } from './config/address.ts';
@@ -39,29 +39,29 @@ import type { ServiceSpec } from './ports/actuator.ts';
 import { Configuration, type Reloaded } from './reload.ts';
 import { openSensors } from './telemetry/adapters/native-sampler.ts';
 
-/** Tried in their order where the page's port is taken, before any free one. */
+/** Ports tried in order if the port of the web UI is in use; after these, any free one. */
 const NEXT_PAGE_PORTS = 9;
 const MAX_PORT = 65_535;
-/** Actuators take `--judge`, and launchers know `leave-check`. */
-const JUDGES_SINCE = '0.3.0';
+/** From this version on actuators have `--judge`, and launchers `leave-check`. */
+const AUTHORIZES_SINCE = '0.3.0';
 
-/** An agent that is to restart does so within this. */
-const ANEW_WITHIN_MS = 20_000;
+/** A restart happens after this time at the latest. */
+const RESTART_WITHIN_MS = 20_000;
 
 export interface NodeOptions extends ConfigFlags {
   directory: string | undefined;
   configFile: string | undefined;
   founding: Founding;
-  /** Address of the page, or `off`; undefined: as configured. */
+  /** Address of web UI and API, or `off`; undefined: as configured. */
   page: string | undefined;
   /** The `kalos` entry script, forked for work in child processes. */
   entry: string;
   log(level: LogLevel, text: string): void;
-  /** Its own log, as `log` writes it. */
+  /** The log that `log` writes to. */
   ownLog: AgentLog;
-  /** The agent cannot go on. */
+  /** The agent failed and cannot run on. */
   failed(error: unknown): void;
-  /** The agent has stopped, and is to be restarted; its services go on. */
+  /** The agent has stopped and must be restarted; its services keep running. */
   restart(): void;
 }
 
@@ -70,11 +70,11 @@ export interface RunningNode {
   directory: StateDirectory;
   /** Why /proc is read in TypeScript; undefined with the native sampler. */
   sensorFallback: string | undefined;
-  /** URL of its page; undefined if it has none. */
+  /** URL of the web UI; undefined if it is off. */
   page: string | undefined;
-  /** Whether the swarm was founded by this start. */
+  /** Whether this start created the swarm. */
   founded: boolean;
-  /** Reads the configuration again. */
+  /** Reloads the configuration. */
   reload(): Promise<Reloaded>;
   stop(): Promise<void>;
 }
@@ -84,7 +84,7 @@ export async function startNode(options: NodeOptions): Promise<RunningNode> {
   try {
     return await start(options);
   } catch (error) {
-    // Whichever file it was that could not be written.
+    // Any file that could not be written.
     if (error instanceof KalosError || refusalOf(error) === undefined) throw error;
     throw storeError(stateDirectory(options.directory), error);
   }
@@ -161,25 +161,25 @@ async function start(options: NodeOptions): Promise<RunningNode> {
   };
 }
 
-/** Reads the configuration again: what is of the process around the agent is taken here. */
+/** Reloads the configuration. Settings of the process around the agent are applied here. */
 const reloading = (configuration: Configuration, agent: Agent, log: AgentLog) => async (): Promise<Reloaded> => {
   const reloaded = await configuration.reload(agent);
   log.configure(configuration.inForce.agent_log);
   return reloaded;
 };
 
-/** How it stops: for good, or to restart. A part that hangs does not delay the restart for long: what it left undone is as after a crash. */
+/** How the agent stops: finally, or to restart. A part that hangs delays a restart only for a time; then it is as after a crash. */
 function endings(agent: Agent, clock: SystemClock, close: () => void, { restart }: NodeOptions) {
-  let isForGood = false;
-  const begin = (): void => (isForGood ? undefined : restart());
+  let isFinal = false;
+  const begin = (): void => (isFinal ? undefined : restart());
   return {
     startAgain: (): void => {
       close();
-      clock.after(ANEW_WITHIN_MS, begin);
+      clock.after(RESTART_WITHIN_MS, begin);
       agent.stop('restart').then(begin, begin);
     },
     stop: (): Promise<void> => {
-      isForGood = true;
+      isFinal = true;
       close();
       return agent.stop();
     },
@@ -212,7 +212,7 @@ interface Page {
   url: string;
 }
 
-/** The page, and the API for other clients than the command line. If its port on loopback is taken, as by Prometheus or another agent, a free one is used. */
+/** Serves the web UI and the HTTP API. If the port is in use, as by Prometheus or another agent, the next free one is used. */
 async function openPage(
   agent: Agent,
   { listen, certificate, key }: Config['api'],
@@ -230,14 +230,14 @@ async function openPage(
     if (port !== wanted)
       log(
         'info',
-        `port ${wanted} is in use by another program: the page is at ${url}; choose another with --page PORT, or --page off`,
+        `port ${wanted} is in use by another program: the web UI is at ${url}; change it with --page PORT, or --page off`,
       );
     return { server, url };
   }
   return undefined;
 }
 
-/** The default port, or a free one where an agent of this machine has that already. */
+/** The default port, or a free one if another agent of this machine uses it. */
 async function defaultListen(): Promise<string> {
   const { host, port } = DEFAULT_LISTEN;
   const probe = createServer();
@@ -253,11 +253,11 @@ async function defaultListen(): Promise<string> {
 async function openStore(directory: StateDirectory, log: NodeOptions['log']): Promise<LevelStore> {
   const { path, database, reserve } = directory;
   const refused = (reason: string | undefined): void => {
-    if (reason === undefined) log('info', `the disk of ${path} accepts writes again: what waited is recorded`);
+    if (reason === undefined) log('info', `the disk of ${path} accepts writes again; queued records are saved`);
     else
       log(
         'warn',
-        `the disk of ${path} refuses writes: ${reason}. The agent observes, and keeps its services running, until it accepts them; ${remedyFor(reason, path)}`,
+        `the disk of ${path} refuses writes: ${reason}. Until it is writable, the agent only observes and keeps its services running; ${remedyFor(reason, path)}`,
       );
   };
   try {
@@ -267,7 +267,7 @@ async function openStore(directory: StateDirectory, log: NodeOptions['log']): Pr
   }
 }
 
-/** The roster holds a rotation too: a key that cannot be saved now is saved at the next start. */
+/** A rotation is in the roster too: a key that cannot be saved now is saved at the next start. */
 function keepKeys(directory: StateDirectory, keys: readonly Uint8Array[], log: NodeOptions['log']): void {
   try {
     keepNetworkKeys(directory, keys);
@@ -285,7 +285,7 @@ function storeError({ path, database }: StateDirectory, error: unknown): KalosEr
     return new KalosError(
       'already-running',
       `an agent already runs on ${path}`,
-      'ask it with: kalos status; or start another with --dir',
+      'see: kalos status; or start another with --dir',
     );
   const refusal = refusalOf(error);
   if (refusal !== undefined)
@@ -294,10 +294,10 @@ function storeError({ path, database }: StateDirectory, error: unknown): KalosEr
       `the state in ${path} cannot be written: ${refusal}`,
       `${remedyFor(refusal, path)}, and start again`,
     );
-  return new KalosError('damaged', `${database} is damaged: ${cause.message.split('\n')[0]}`, wayBack(path));
+  return new KalosError('damaged', `${database} is damaged: ${cause.message.split('\n')[0]}`, recoveryHint(path));
 }
 
-/** The system's actuator where KALOS_ACTUATOR names its socket; else one of the agent's own, with the agent's privileges. */
+/** The system's actuator if KALOS_ACTUATOR has its socket; else the agent's own, with the agent's privileges. */
 async function openActuator(
   { actuator: state, actuatorPolicy }: StateDirectory,
   services: readonly ServiceSpec[],
@@ -308,9 +308,9 @@ async function openActuator(
   const { actuatorPath, launcherPath, homeVersion } = findPackage();
   const socket = system ?? join(state, 'sock');
   const policy = existsSync(actuatorPolicy) || !existsSync(SYSTEM_POLICY) ? actuatorPolicy : SYSTEM_POLICY;
-  // A release of the swarm may run beside an actuator of a package that is older.
-  const judge = isOlder(homeVersion, JUDGES_SINCE) ? [] : ['--judge', launcherPath];
-  const own = { program: actuatorPath, arguments: ['--owned', '--state', state, '--policy', policy, ...judge] };
+  // A release of the swarm may use the actuator of an older package.
+  const authorizer = isOlder(homeVersion, AUTHORIZES_SINCE) ? [] : ['--judge', launcherPath];
+  const own = { program: actuatorPath, arguments: ['--owned', '--state', state, '--policy', policy, ...authorizer] };
   try {
     return await ActuatorClient.open({
       socket,
@@ -347,7 +347,7 @@ async function startAll(agent: Agent, directory: StateDirectory, listen: string)
       throw new KalosError(
         'damaged',
         `${directory.database} does not belong to ${directory.keyFile}, or is damaged: ${text}`,
-        wayBack(directory.path),
+        recoveryHint(directory.path),
       );
     if (error instanceof JoinRefused) throw new KalosError('refused', `cannot join: ${text}`);
     const refused = text.match(/listen (E[A-Z]+): ([^\n]*?)(?: \S+)?$/m);

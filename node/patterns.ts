@@ -1,24 +1,24 @@
-// Regular expressions that come from outside: from a configuration, a policy, a statement. The text that they search comes from others
-// too, so the engine does not backtrack (RE2: linear in the text whatever the pattern), and pattern and work are bounded.
+// Regular expressions from outside: of a configuration, a policy, an SQL statement. The text that they search is not trusted either.
+// So the engine does not backtrack (RE2: linear in the text for any pattern), and both the pattern and the work have limits.
 
 import { RE2JS } from 're2js';
 import { messageOf } from '../swarm/words.ts';
 
 const MAX_PATTERN_LENGTH = 1_000;
-/** Instructions of the compiled pattern; `.{0,1000}` takes 2,003, and RE2 knows no count over 1,000. */
+/** Instructions of the compiled pattern. `.{0,1000}` has 2,003; RE2 allows no repeat count over 1,000. */
 const MAX_INSTRUCTIONS = 4_096;
-/** RE2 runs each instruction at most once a character: this bounds one evaluation, to about 0.1 s. */
+/** RE2 runs each instruction at most once for each character: this limits one evaluation to about 0.1 s. */
 const MAX_STEPS = 2_000_000;
 /** Compiled patterns that are kept. */
 const MAX_KEPT = 256;
 
 export interface Pattern {
-  /** Instructions that a character of text may take. */
+  /** Maximum instructions for each character of text. */
   readonly cost: number;
   test(text: string): boolean;
-  /** What matches first, and its groups, a group that took no part being null; undefined where nothing matches. */
+  /** The first match and its groups, null for a group that did not match; undefined if there is no match. */
   match(text: string): (string | null)[] | undefined;
-  /** The parts of a text between what matches. */
+  /** The parts of a text between the matches. */
   split(text: string): string[];
 }
 
@@ -33,7 +33,7 @@ export function compilePattern(text: string): Compiled {
     if (cost > MAX_INSTRUCTIONS)
       return {
         ok: false,
-        reason: `it compiles to ${cost} instructions, at most ${MAX_INSTRUCTIONS} are possible: use smaller counts`,
+        reason: `it compiles to ${cost} instructions (limit ${MAX_INSTRUCTIONS}): use smaller repeat counts`,
       };
     const match = (one: string): (string | null)[] | undefined => {
       const matcher = compiled.matcher(one);
@@ -48,13 +48,13 @@ export function compilePattern(text: string): Compiled {
 const kept = new Map<string, Compiled>();
 
 /**
- * For evaluations that nothing can interrupt, of patterns and text from others: each pattern is compiled once, and all searches of one
- * allowance together take about 0.1 s.
+ * For evaluations that cannot be interrupted, with patterns and text that are not trusted. Each pattern is compiled once. All searches
+ * of one allowance together take about 0.1 s.
  */
 export class PatternAllowance {
   #steps = MAX_STEPS;
 
-  /** @throws RangeError saying what is wrong with the pattern, or that the text is too long for it. */
+  /** @throws RangeError if the pattern is invalid, or the text is too long for it. */
   pattern(text: string, over: string): Pattern {
     const compiled = kept.get(text) ?? compilePattern(text);
     if (kept.size >= MAX_KEPT && !kept.has(text)) kept.delete(kept.keys().next().value ?? '');
@@ -63,7 +63,7 @@ export class PatternAllowance {
     const { cost } = compiled.pattern;
     if (over.length * cost > this.#steps)
       throw new RangeError(
-        `the pattern ${shown(text)} can search ${Math.floor(this.#steps / cost)} more characters in this evaluation, and the text has ${over.length}`,
+        `the pattern ${shown(text)} may search only ${Math.floor(this.#steps / cost)} more characters in this evaluation, but the text has ${over.length}`,
       );
     this.#steps -= over.length * cost;
     return compiled.pattern;
@@ -72,16 +72,16 @@ export class PatternAllowance {
 
 const shown = (text: string): string => `"${text.length > 60 ? `${text.slice(0, 60)}…` : text}"`;
 
-/** Forms with an error text of their own: RE2 only reports an invalid escape or syntax. */
+/** Unsupported forms with a specific error: RE2 only reports an invalid escape or syntax. */
 const UNSUPPORTED: readonly [RegExp, string][] = [
   [/^\\[1-9]/, 'a back-reference is not supported: the engine does not backtrack'],
   [/^\\k</, 'a back-reference is not supported: the engine does not backtrack'],
   [/^\(\?[=!]/, 'a lookahead is not supported: the engine does not backtrack'],
-  [/^\(\?>|^[*+?}]\+/, 'an atomic group or a possessive quantifier is not supported, nor needed: the engine does not backtrack'],
+  [/^\(\?>|^[*+?}]\+/, 'an atomic group or a possessive quantifier is not supported: the engine does not backtrack'],
 ];
 
 function refusal(text: string): string | undefined {
-  if (text.length > MAX_PATTERN_LENGTH) return `${text.length} characters, at most ${MAX_PATTERN_LENGTH} are possible`;
+  if (text.length > MAX_PATTERN_LENGTH) return `it has ${text.length} characters (limit ${MAX_PATTERN_LENGTH})`;
   let [inClass, open] = [false, 0];
   for (let at = 0; at < text.length; at++) {
     const rest = text.slice(at, at + 3);
@@ -96,7 +96,7 @@ function refusal(text: string): string | undefined {
   return undefined;
 }
 
-/** RE2's error with the place: RE2 names the wrong part, not where it is. */
+/** RE2's error with the position: RE2 only quotes the invalid part. */
 function explained(text: string, message: string): string {
   const [, what = message, part = ''] = message.match(/^error parsing regexp: (.*?)(?:: `(.*)`)?$/s) ?? [];
   const missing = what.startsWith('missing closing');

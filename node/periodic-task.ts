@@ -1,4 +1,4 @@
-// A task that runs periodically, one run after the other, until it is stopped. A run that fails is reported, and the next one comes.
+// A task that runs periodically until it is stopped; runs do not overlap. A failed run is reported, and the next one follows.
 
 import type { Clock, Timer } from '../swarm/ports/clock.ts';
 import { messageOf } from '../swarm/words.ts';

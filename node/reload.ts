@@ -1,5 +1,5 @@
-// The configuration of a running agent, and how it is read again (SIGHUP, `kalos config reload`). What can change without a restart is
-// applied; the rest is listed, and waits for a restart. A configuration with an error changes nothing.
+// The configuration of a running agent, and its reload (SIGHUP, `kalos config reload`). Keys that can change without a restart are
+// applied; the others are listed, and need a restart. An invalid configuration changes nothing.
 import type { Agent } from './agent/agent.ts';
 import { agentSettings } from './config/agent-config.ts';
 import { type Config, resolveConfig } from './config/config.ts';
@@ -14,21 +14,21 @@ export const LIVE_KEYS = ['mode', 'maintenance', 'question', 'policy', 'agent_lo
 type LiveKey = (typeof LIVE_KEYS)[number];
 
 export interface Reloaded {
-  /** False: it has an error, and the old one stays in force. */
+  /** False: it is invalid, and the old one stays active. */
   taken: boolean;
   /** What changed, what needs a restart, or what is wrong. */
   lines: string[];
 }
 
-/** Of what changed, in the audit. */
+/** Maximum characters about the changes in the audit. */
 const MAX_NOTED = 2_000;
 
 export class Configuration {
   readonly #read: () => Layer[];
-  /** Of what is in force: what waits for a restart is not. */
+  /** The active entries; those that need a restart are not among them. */
   #entries: WholeEntry[];
   #inForce: Config;
-  /** As they were read last. */
+  /** As last read. */
   #layers: readonly Layer[];
 
   /** @throws KalosError */
@@ -43,7 +43,7 @@ export class Configuration {
     return this.#inForce;
   }
 
-  /** What is wrong, with file and line where it is of a policy of the configuration. */
+  /** An error's text, with file and line if it is about a policy of the configuration. */
   located(error: Error): string {
     if (!(error instanceof PolicyError)) return error.message;
     const merged = mergeLayers(this.#layers);
@@ -67,24 +67,24 @@ export class Configuration {
         taken: false,
         lines: this.located(error)
           .split('\n')
-          .map((line) => `the configuration is invalid, the old one stays in force: ${line}`),
+          .map((line) => `the configuration is invalid; the old one stays active: ${line}`),
       };
     }
   }
 
-  /** @throws KalosError, or PolicyError, and nothing has changed */
+  /** @throws KalosError or PolicyError; then nothing has changed */
   async #take(layers: readonly Layer[], agent: Pick<Agent, 'reconfigure'>): Promise<Reloaded> {
     const fresh = resolveConfig(layers);
     const entries = wholeEntriesOf(layers);
-    // One that is set no more is a change too.
+    // A key that is no longer set is a change too.
     const known = new Set([...Object.keys(this.#inForce), ...Object.keys(fresh)]) as Set<keyof Config>;
     const keys = [...known].filter((key) => !same(this.#inForce[key], fresh[key]));
-    if (keys.length === 0) return { taken: true, lines: ['the configuration was read again: nothing has changed'] };
+    if (keys.length === 0) return { taken: true, lines: ['the configuration was reloaded: no changes'] };
     const isLive = (key: string): key is LiveKey => LIVE_KEYS.includes(key as LiveKey);
-    const said = (live: boolean): string[] =>
+    const changesOf = (live: boolean): string[] =>
       keys.filter((key) => isLive(key) === live).flatMap((key) => differences(key, this.#entries, entries));
-    const taken = said(true).map((what) => `in force: ${what}`);
-    const waiting = said(false).map((what) => `needs a restart of the agent: ${what}`);
+    const taken = changesOf(true).map((what) => `applied: ${what}`);
+    const waiting = changesOf(false).map((what) => `needs a restart of the agent: ${what}`);
     const live = Object.fromEntries(LIVE_KEYS.map((key) => [key, fresh[key]])) as Pick<Config, LiveKey>;
     const config = { ...this.#inForce, ...live };
     if (taken.length > 0) await agent.reconfigure(agentSettings(config), noted(taken.join('; ')));
@@ -98,7 +98,7 @@ export class Configuration {
 const topOf = (key: string): string => key.split('.')[0] ?? '';
 const same = (a: unknown, b: unknown): boolean => JSON.stringify(a) === JSON.stringify(b);
 
-/** A line for each key below one of the first level: old → new; for an item of a list that comes or goes, one. */
+/** One line for each changed key below a top-level key: old → new; one line for an item that was added or removed. */
 function differences(top: string, before: readonly WholeEntry[], after: readonly WholeEntry[]): string[] {
   const [old, fresh] = [before, after].map((entries) =>
     Map.groupBy(
@@ -119,7 +119,7 @@ function differences(top: string, before: readonly WholeEntry[], after: readonly
     const [was, is] = [textOf(one), textOf(other)];
     return [was === is ? `${key}: changed (its value is not shown)` : `${key}: ${was} → ${is}`];
   });
-  return lines.length === 0 ? [`${top}: in another order`] : [...new Set(lines)];
+  return lines.length === 0 ? [`${top}: order changed`] : [...new Set(lines)];
 }
 
 const noted = (text: string): string => (text.length > MAX_NOTED ? `${text.slice(0, MAX_NOTED)}…` : text);

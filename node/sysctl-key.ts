@@ -1,9 +1,9 @@
-// Keys of kernel parameters, as sysctl(8) has them: dots part them, and a slash stands for a dot within a part, which the names of VLAN
-// interfaces have (net.ipv4.conf.eth0/100.rp_filter). Where the first to come is a slash it is the other way round, and a path.
+// Keys of kernel parameters, as sysctl(8) writes them. Dots separate the parts. A slash stands for a dot within a part, such as in the
+// name of a VLAN interface (net.ipv4.conf.eth0/100.rp_filter). If a slash comes first, the text is a path, with both roles swapped.
 
 const swapped = (text: string): string => text.replace(/[./]/g, (mark) => (mark === '.' ? '/' : '.'));
 
-/** Below /proc/sys; undefined for what leads elsewhere, or nowhere. */
+/** The path below /proc/sys; undefined if it has an empty part, `.` or `..`. */
 export function sysctlPath(key: string): string | undefined {
   const path = /^[^./]*\//.test(key) ? key : swapped(key);
   return path.split('/').some((part) => part === '' || part === '.' || part === '..') ? undefined : path;

@@ -1,5 +1,5 @@
-// What a remedy asks for and a plan carries out: a tool by name, its arguments by name. Arguments are references (names,
-// ids), never text to run; what they must be is the tool's to say (node/action/tool.ts).
+// A call of a tool, as in a remedy or a plan: the tool's name, and its arguments by name. Arguments are references (names, ids),
+// never commands to run. The tool checks them (node/action/tool.ts).
 
 export type Argument = string | number | boolean | readonly string[];
 

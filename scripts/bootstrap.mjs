@@ -1,6 +1,6 @@
-// Set-up before `npm start` and `npm test`, on a machine with only Node 20, npm, git and g++: dependencies (Node 24 among
-// them), the native addon and the bundle, each only when missing or older than what it is made from. Plain JavaScript:
-// it runs before anything is installed.
+// Set-up before `npm start` and `npm test`, on a machine with only Node 20, npm, git and g++. It installs dependencies (with Node 24),
+// and builds the native addon and the bundle, each only if it is missing or older than its sources. Plain JavaScript, because it runs
+// before anything is installed.
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { delimiter, dirname, join } from 'node:path';
@@ -26,7 +26,7 @@ function run(command, args, env = process.env) {
   execFileSync(command, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'], env });
 }
 
-// npm must run under the Node that it belongs to, not under the Node 24 that it is about to replace.
+// npm must run with its own Node, not with the Node 24 that it is about to replace.
 const outside = {
   ...process.env,
   PATH: (process.env.PATH ?? '')
@@ -37,7 +37,7 @@ const outside = {
 
 if (modified(at('node_modules', '.package-lock.json')) < modified(at('package-lock.json'))) {
   console.log('kalos: installing dependencies (once)');
-  // Else onnxruntime fetches CUDA libraries, where npm is older than 11 and does not know allowScripts.
+  // Otherwise onnxruntime downloads CUDA libraries, if npm is older than 11 and does not have allowScripts.
   run('npm', ['ci', '--no-fund', '--no-audit', '--loglevel=error'], { ...outside, ONNXRUNTIME_NODE_INSTALL: 'skip' });
 }
 run(process.execPath, [at('scripts', 'build-native.mjs'), '--optional']);

@@ -1,20 +1,20 @@
-// Bundles the command and everything it imports into dist/: a published package cannot hold TypeScript, and one file of 2 MB costs 18 MB less
-// memory than the thousand modules that it is made from. Names stay as they are, for stack traces; packages with native parts stay outside.
+// Bundles the command and its imports into dist/. A published package cannot contain TypeScript, and one file of 2 MB takes 18 MB less
+// memory than its thousand modules. Names are not mangled, for stack traces. Packages with native parts are not bundled.
 //
-// Agents may be running from dist/. What they load is named by its content and stays while one runs; dist/kalos.mjs, the one name that stays the
-// same, is replaced in one step by one that leads to the new files. A build that fails changes nothing.
+// Agents may be running from dist/. The files that they load have a hash of their content in the name, and stay while an agent runs.
+// Only dist/kalos.mjs keeps its name; it is replaced atomically, and imports the new files. A build that fails changes nothing.
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-/** By the name that stays: what leads to the file that it is now. */
+/** By fixed name: the content, which imports the current file. */
 const ENTRIES = {
   kalos: (file) => `import './${file}';\n`,
   client: (file) => `export * from './${file}';\n`,
 };
-/** The name of a file with the hash of what is in it. */
+/** A file name with a hash of the content. */
 const HASHED = /-[\w-]{8}\.mjs$/;
 
 async function bundle(directory) {
@@ -36,13 +36,13 @@ async function bundle(directory) {
   execFileSync('tsc', ['-p', join(root, 'tsconfig.client.json'), '--outDir', join(directory, 'types')], { stdio: 'inherit' });
 }
 
-/** Whether a process runs from some dist/: its files are then left alone. Where processes of others are hidden, one may. */
+/** Whether a process runs from some dist/. True also if /proc hides the processes of other users. */
 export function isRunning(proc = '/proc') {
   const argumentsOf = (pid) => {
     try {
       return readFileSync(join(proc, pid, 'cmdline'), 'utf8').split('\0');
     } catch {
-      return []; // it has ended
+      return []; // it has exited
     }
   };
   const pids = readdirSync(proc).filter((name) => /^\d+$/.test(name));
@@ -57,22 +57,22 @@ function replace(file, content) {
   renameSync(fresh, file);
 }
 
-/** Puts a finished build in its place. @param keepsOld whether what is no longer needed stays, and is kept out of packages. */
+/** Installs a finished build. @param keepsOld whether old files stay; they are then excluded from packages. */
 export function install(fresh, dist, keepsOld = isRunning()) {
   mkdirSync(dist, { recursive: true });
   const files = readdirSync(fresh).filter((name) => HASHED.test(name));
   for (const name of files) renameSync(join(fresh, name), join(dist, name)); // the same name is the same content
-  rmSync(join(dist, 'types'), { recursive: true, force: true }); // nobody runs them
+  rmSync(join(dist, 'types'), { recursive: true, force: true }); // no process loads them
   cpSync(join(fresh, 'types'), join(dist, 'types'), { recursive: true });
   const stale = readdirSync(dist).filter((name) => HASHED.test(name) && !files.includes(name));
-  // Before the names that stay lead to the new files: what is packed meanwhile is whole.
+  // Before the fixed names import the new files, so that a package made meanwhile is complete.
   replace(join(dist, '.npmignore'), ['.build-*', '*.tmp', ...(keepsOld ? stale : [])].map((name) => `${name}\n`).join(''));
   for (const [name, content] of Object.entries(ENTRIES))
     replace(join(dist, `${name}.mjs`), content(files.find((file) => file.replace(HASHED, '') === name)));
   if (!keepsOld) for (const name of stale) rmSync(join(dist, name), { force: true });
 }
 
-/** @param dist created where it is missing */
+/** @param dist created if it is missing */
 export async function buildInto(dist) {
   mkdirSync(dist, { recursive: true });
   const fresh = mkdtempSync(join(dist, '.build-'));

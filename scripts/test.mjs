@@ -1,6 +1,7 @@
-// Runs the tests as `npm test` does: measures first how much slower than two idle cores this machine is at the moment, and stretches the
-// time-outs by it; gives them a directory of their own for what they write, and one in memory; ends every process that they leave, also when interrupted.
-// With --quick only those that start no process and no large simulation. Other arguments go to the test runner. Plain JavaScript, as all that is run before it is.
+// Runs the tests, for `npm test`. It first measures how much slower than two idle cores this machine is now, and multiplies the time-outs
+// by that. Tests write to a separate directory, and to one in memory. Processes that they leave are ended, also after an interrupt. With
+// --quick it runs only tests that start no process and no large simulation. Other arguments go to the test runner. Plain JavaScript, like
+// the other scripts.
 import { spawn, spawnSync } from 'node:child_process';
 import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -12,10 +13,10 @@ const keeper = join(root, 'native', 'build', 'keeper');
 
 // The yardstick
 
-/** As many at once as test files run. */
+/** As many as test files run in parallel. */
 const WORKERS = 3;
 const ROUNDS = 3;
-/** What a round of the work below takes on two idle cores. */
+/** The time of one round of the work below on two idle cores. */
 const IDLE_MS = 570;
 const WORK =
   "const { createHash } = require('node:crypto'); let seed = Buffer.alloc(4096); for (let i = 0; i < 60000; i++) seed = Buffer.concat([createHash('sha256').update(seed).digest(), seed.subarray(32)]);";
@@ -34,12 +35,12 @@ async function patience() {
   return { ms, factor: Math.max(1, Math.round((ms / IDLE_MS) * 10) / 10) };
 }
 
-// What is left behind
+// Clean-up
 
 const PLACE = /^kalos-test-(\d+)-/;
-/** Where what is written durably costs nothing. */
+/** A directory in memory, where fsync is free. */
 const MEMORY = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-/** In a run's directory: the network namespaces that there were before it. */
+/** In a run's directory: a list of the network namespaces that existed before it. */
 const BEFORE = 'namespaces';
 
 function lives(pid) {
@@ -51,7 +52,7 @@ function namespaces() {
   return (stdout ?? '').split('\n').map((line) => line.split(' ')[0]);
 }
 
-/** What a run leaves that was interrupted: its directory, and the network namespaces that came while it ran and whose process has ended. */
+/** Removes what an interrupted run left: its directory, and the network namespaces that it created and whose process has ended. */
 function clear(place) {
   const before = existsSync(join(place, BEFORE)) ? readFileSync(join(place, BEFORE), 'utf8').split('\n') : namespaces();
   for (const name of namespaces().filter((one) => !before.includes(one))) {
@@ -61,7 +62,7 @@ function clear(place) {
   rmSync(place, { recursive: true, force: true });
 }
 
-/** Of runs that were killed themselves. */
+/** Cleans up after runs that were killed. */
 function clearOthers() {
   for (const parent of new Set([tmpdir(), MEMORY])) {
     for (const name of readdirSync(parent)) {
@@ -75,7 +76,7 @@ function clearOthers() {
 
 clearOthers();
 const [place, memory] = [tmpdir(), MEMORY].map((parent) => mkdtempSync(join(parent, `kalos-test-${process.pid}-`)));
-for (const directory of [place, memory]) chmodSync(directory, 0o755); // as /tmp: some tests have other users look in
+for (const directory of [place, memory]) chmodSync(directory, 0o755); // like /tmp: other users of some tests must read it
 writeFileSync(join(place, BEFORE), namespaces().join('\n'));
 const { ms, factor } = await patience();
 console.log(`kalos: the yardstick took ${Math.round(ms)} ms (${IDLE_MS} on two idle cores): time-outs times ${factor}`);
@@ -87,7 +88,7 @@ const vitest = [
   'run',
   ...words.filter((word) => word !== '--quick'),
 ];
-if (!existsSync(keeper)) console.log('kalos: no keeper (no C++ compiler): what an interrupted run starts is not ended');
+if (!existsSync(keeper)) console.log('kalos: no keeper (no C++ compiler): processes of an interrupted run are not ended');
 const [program, ...args] = existsSync(keeper) ? [keeper, ...vitest] : vitest;
 const env = {
   ...process.env,
@@ -99,7 +100,7 @@ const env = {
 const run = spawn(program, args, { cwd: root, stdio: 'inherit', env });
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
   process.on(signal, () => {
-    console.log('kalos: interrupted: what the tests have started is being ended');
+    console.log('kalos: interrupted: ending the processes of the tests');
     run.kill('SIGTERM');
   });
 run.once('close', (code, signal) => {

@@ -1,5 +1,5 @@
-// The incident model: an int8 ONNX network that tells what kind of trouble the last minute looks like. Loaded on first
-// use, in a process of its own: onnxruntime costs 50 MB that an agent at rest does not spend.
+// The incident model: an int8 ONNX network that classifies the trouble of the last minute. It is loaded on first use, in a separate
+// process: onnxruntime takes 50 MB, which an idle agent saves.
 import { readFile } from 'node:fs/promises';
 import { FEATURE_COUNT, INCIDENT_CLASSES } from '../features.ts';
 
@@ -8,7 +8,7 @@ export interface IncidentModel {
   classify(features: readonly number[]): Promise<number[]>;
 }
 
-/** The runtime reports to its maker unless this is set before its library is loaded: nothing leaves a machine of ours. */
+/** Disables the runtime's telemetry to its maker. It must be set before the library is loaded. */
 function loadRuntime(): Promise<typeof import('onnxruntime-node')> {
   process.env.ORT_DISABLE_TELEMETRY = '1';
   return import('onnxruntime-node');
@@ -25,12 +25,12 @@ export async function loadIncidentModel(path: string): Promise<IncidentModel> {
   return {
     classify: async (features) => {
       if (features.length !== FEATURE_COUNT)
-        throw new RangeError(`${features.length} features, the model takes ${FEATURE_COUNT}`);
+        throw new RangeError(`${features.length} features, but the model takes ${FEATURE_COUNT}`);
       const input = new Tensor('float32', Float32Array.from(features), [1, FEATURE_COUNT]);
       const { probabilities } = await session.run({ features: input });
       const values = [...((probabilities?.data as Float32Array | undefined) ?? [])];
       if (values.length !== INCIDENT_CLASSES.length)
-        throw new Error(`${path} gives ${values.length} classes, ${INCIDENT_CLASSES.length} expected`);
+        throw new Error(`${path} returns ${values.length} classes, expected ${INCIDENT_CLASSES.length}`);
       return values;
     },
   };

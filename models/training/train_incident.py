@@ -28,7 +28,7 @@ EPOCHS = 120
 BATCH = 128
 RATE = 2e-3
 WEIGHT_DECAY = 1e-4
-CLIP = 6.0  # normalised features beyond this are outliers that must not stretch the int8 range
+CLIP = 6.0  # normalised features beyond this are outliers: they must not widen the int8 range
 ARTIFACTS = pathlib.Path(__file__).resolve().parent.parent / "artifacts"
 
 
@@ -90,7 +90,7 @@ def train(inputs, labels, random):
 
 
 def temperature(logits, labels):
-    """The scale that makes confidences honest on the validation set (Guo et al. 2017), by search over a grid."""
+    """The temperature that calibrates the confidences on the validation set (Guo et al. 2017), by grid search."""
     grid = np.linspace(0.5, 5, 91)
     losses = [-np.log(softmax(logits / t)[np.arange(len(labels)), labels] + 1e-12).mean() for t in grid]
     return float(grid[int(np.argmin(losses))])

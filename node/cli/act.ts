@@ -1,5 +1,5 @@
-// `kalos tools | act | rollback | approve | reject | stop-all | resume`: a person's hand on one machine, through the same
-// executor as a policy's: guard, audit, transaction, verification.
+// `kalos tools | act | rollback | approve | reject | stop-all | resume`: manual actions on one machine. They pass through the
+// same executor as those of policies: guard, audit, transaction, verification.
 
 import { counted } from '../../swarm/words.ts';
 import type { Silence } from '../action/silences.ts';
@@ -61,13 +61,13 @@ export async function showTools(directory: string | undefined, name: string | un
   return EXIT.ok;
 }
 
-/** `pid=integer`, `nice=…`; in brackets where it may be left out. */
+/** `pid=integer`, `nice=…`; optional ones in brackets. */
 function parameters({ input }: ToolText): string {
   return Object.entries(input.properties ?? {})
     .filter(([key]) => key !== 'tool')
     .map(([key, { type, enum: choices, default: fallback }]) => {
       const text = `${key}=${choices?.join('|') ?? type ?? '…'}`;
-      return input.required?.includes(key) === true ? text : `[${text}${fallback === undefined ? '' : `, else ${fallback}`}]`;
+      return input.required?.includes(key) === true ? text : `[${text}${fallback === undefined ? '' : `, default ${fallback}`}]`;
     })
     .join(' ');
 }
@@ -78,12 +78,12 @@ function describe(tool: ToolText): string {
     `${paint('bold', name)}  version ${version}, risk ${risks.join(' or ')}`,
     `  ${description}`,
     `  arguments     ${parameters(tool)}`,
-    `  needs         ${capability === 'none' ? 'nothing' : `the actuator to be allowed: ${capability}`}`,
+    `  needs         ${capability === 'none' ? 'nothing' : `a rule of the actuator policy: ${capability}`}`,
   ];
   if (verification !== undefined && rate !== undefined)
     lines.push(
-      `  can hurt      ${blastRadius}`,
-      `  verification  ${verification.condition}, held for ${exactly(verification.stableMs)}, within ${exactly(verification.windowMs)}`,
+      `  blast radius  ${blastRadius}`,
+      `  verification  ${verification.condition}, for ${exactly(verification.stableMs)}, within ${exactly(verification.windowMs)}`,
       `  limits        ${exactly(timeoutMs ?? 0)}; ${counted(rate.uses, 'use')} on a target in ${exactly(rate.withinMs)}`,
     );
   return lines.join('\n');
@@ -104,7 +104,7 @@ function fileContent(path: string): string {
   }
 }
 
-/** One call's arguments, `key=value` each; a key that takes a list is given once for each item. */
+/** Parses the arguments of one call, `key=value` each. A key that takes a list is repeated, once for each item. */
 function callOf(tool: ToolText, args: readonly string[]): Call {
   const call: Call = { tool: tool.name };
   for (const argument of args) {
@@ -113,14 +113,19 @@ function callOf(tool: ToolText, args: readonly string[]): Call {
     if (tool.input.properties?.[key]?.type === 'array') call[key] = [...(Array.isArray(before) ? before : []), value];
     else if (key !== '' && before === undefined)
       call[key] = key === 'content' && value.startsWith('@') ? fileContent(value.slice(1)) : value;
-    else throw new KalosError('usage', `"${argument}" is not a new key=value`, `kalos tools ${tool.name} shows its arguments`);
+    else
+      throw new KalosError(
+        'usage',
+        `"${argument}" is not key=value, or repeats a key`,
+        `kalos tools ${tool.name} shows its arguments`,
+      );
   }
   return call;
 }
 
 /**
- * @param words a tool and its arguments, `key=value` each; a `+` and another tool, for a plan of several.
- * @throws KalosError `usage` where one is not, or is given twice.
+ * @param words a tool and its arguments, `key=value` each; a `+` and another tool for each further call of the plan.
+ * @throws KalosError `usage` if an argument is not `key=value`, or is repeated.
  */
 export async function callsOf(directory: string | undefined, words: readonly string[]): Promise<Call[]> {
   const tools = await toolsOf(directory);
@@ -151,7 +156,7 @@ export async function rollback(directory: string | undefined, id: string, format
 const GOOD_RESULTS = new Set(['confirmed', 'dry-run', 'read']);
 const REFUSED_RESULTS = new Set(['refused', 'escalate', 'shown']);
 
-/** What an agent of before 0.4.0 says where nothing undoes it. */
+/** What agents before 0.4.0 answer for an irreversible action. */
 const NOTHING_UNDOES = ['', 'nothing undoes it', 'nothing was changed'];
 
 function describeAnswer({ result, detail, plan, diff, risk, undo, value }: ActAnswer): string {
@@ -184,17 +189,17 @@ export async function answerApproval(
 
 async function listApprovals(directory: string | undefined, format: Format): Promise<number> {
   const { approvals } = await callAgent<AgentStatus>(directory, 'GET', '/v1/status');
-  if (approvals.length === 0 && isForPeople(format)) process.stdout.write('nothing waits for approval\n');
+  if (approvals.length === 0 && isForPeople(format)) process.stdout.write('no pending approvals\n');
   else
     printRows(format, {
-      headers: ['id', 'incident', 'what'],
+      headers: ['id', 'incident', 'change'],
       rows: approvals.map(({ id, incident, diff }) => [id, incident, diff.join('; ')]),
       data: { approvals },
     });
   return approvals.length === 0 ? EXIT.ok : EXIT.pending;
 }
 
-/** The swarm’s go by the id of their decision. */
+/** The id of a silence of the swarm is that of its decision. */
 const SWARM_SILENCE = /^[0-9a-f]{32}$/;
 
 export interface SilenceOptions {
@@ -206,15 +211,15 @@ export interface SilenceOptions {
   everywhere?: boolean;
 }
 
-/** Adds a silence, lifts one, or lists them where neither is asked. */
+/** Adds a silence, removes one, or lists them. */
 export async function silence(directory: string | undefined, options: SilenceOptions, format: Format): Promise<number> {
   const { policy, target, for: forMs, reason, lift, everywhere = false } = options;
   if (lift !== undefined) {
     if (SWARM_SILENCE.test(lift)) await callAgent(directory, 'POST', '/v1/swarm-silences/lift', { silence: lift });
     else await callAgent(directory, 'POST', `/v1/silences/${encodeURIComponent(lift)}/lift`);
-    printWhole(format, { id: lift, lifted: true }, () => `${lift} lifted`);
+    printWhole(format, { id: lift, lifted: true }, () => `${lift} is removed`);
   } else if (policy !== undefined || target !== undefined) {
-    if (forMs === undefined) throw new KalosError('usage', 'a silence needs an end', 'add --for 30m');
+    if (forMs === undefined) throw new KalosError('usage', 'a silence needs a duration', 'add --for 30m');
     if (everywhere) {
       const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/swarm-silences', {
         policy,
@@ -222,7 +227,7 @@ export async function silence(directory: string | undefined, options: SilenceOpt
         forMs,
         reason,
       });
-      printWhole(format, { index }, () => `decision ${index}: on all machines; see: kalos log show ${index}`);
+      printWhole(format, { index }, () => `decision ${index}: silenced on all machines; see: kalos log show ${index}`);
       return EXIT.ok;
     }
     const made = await callAgent<Silence>(directory, 'POST', '/v1/silences', { policy, target, forMs, reason });
@@ -240,10 +245,10 @@ async function listSilences(directory: string | undefined, format: Format): Prom
     ...here.map((one) => ({ ...one, where: 'this machine' })),
     ...everywhere.map((one) => ({ ...one, where: 'all machines' })),
   ];
-  if (silences.length === 0 && isForPeople(format)) process.stdout.write('nothing is silenced\n');
+  if (silences.length === 0 && isForPeople(format)) process.stdout.write('no silences\n');
   else
     printRows(format, {
-      headers: ['id', 'policy', 'target', 'where', 'until', 'why'],
+      headers: ['id', 'policy', 'target', 'where', 'until', 'reason'],
       rows: silences.map((one) => [
         one.id,
         one.policy ?? 'all',
@@ -258,12 +263,12 @@ async function listSilences(directory: string | undefined, format: Format): Prom
 
 export async function stopAll(directory: string | undefined, reason: string): Promise<number> {
   await callAgent(directory, 'POST', '/v1/halt', { reason });
-  process.stdout.write('acting is halted, also after a restart; kalos resume allows it again\n');
+  process.stdout.write('actions are halted, also after a restart; kalos resume allows them\n');
   return EXIT.ok;
 }
 
 export async function resume(directory: string | undefined): Promise<number> {
   await callAgent(directory, 'POST', '/v1/resume', {});
-  process.stdout.write('acting is allowed again\n');
+  process.stdout.write('actions are allowed again\n');
   return EXIT.ok;
 }

@@ -1,5 +1,5 @@
-// The agent's own log: a line each on standard error, for people, for programs or for the journal of systemd; and the newest of them in memory,
-// bounded, for `kalos log agent`. What is less than the level is neither written nor kept.
+// The agent's own log. Each entry is a line on standard error, for people, for programs or for the systemd journal. The newest entries
+// are kept in memory, with a limit, for `kalos log agent`. Entries below the level are neither written nor kept.
 import { fstatSync } from 'node:fs';
 import { isAtLeast, type KeptLog, type LogEntry, type LogFormat, type LogLevel, type LogSettings } from '../log-levels.ts';
 import { paint, printable, printableJson } from './output.ts';
@@ -8,9 +8,9 @@ import { iso, localTimes, when } from './times.ts';
 const MAX_KEPT_BYTES = 256 * 1024;
 const MAX_TEXT = 4_096;
 const ENTRY_BYTES = 64;
-/** Join tokens and tokens of the API, wherever they come from. */
+/** Join tokens and API tokens: never logged. */
 const SECRETS = /\bkalos1\.[\w-]+|\bkapi_\w+?_[\w-]+/g;
-/** As syslog(3) has them. */
+/** Priorities of syslog(3). */
 const PRIORITIES: Readonly<Record<LogLevel, number>> = { debug: 7, info: 6, warn: 4, error: 3 };
 const COLOURS = { debug: 'dim', warn: 'yellow', error: 'red' } as const;
 const LEVEL_WIDTH = 5;
@@ -31,7 +31,7 @@ export class AgentLog implements KeptLog {
   #last = 0;
   #settings: LogSettings = { level: 'info', format: 'text' };
 
-  /** @param isJournal lines begin with their priority, as sd-daemon(3) has it */
+  /** @param isJournal lines begin with their priority, as sd-daemon(3) defines */
   constructor(write: (line: string) => void, nowMs: () => number, isJournal: boolean) {
     [this.#write, this.#nowMs, this.#isJournal] = [write, nowMs, isJournal];
   }
@@ -72,7 +72,7 @@ export class AgentLog implements KeptLog {
 
 const sizeOf = ({ text }: LogEntry): number => ENTRY_BYTES + 2 * text.length;
 
-/** Whether standard error is the journal itself: a redirected one is not, though the variable is inherited. */
+/** Whether standard error is the journal. If it is redirected it is not, although the variable is inherited. */
 export function isJournalStream(variable: string | undefined, fd = 2): boolean {
   if (variable === undefined) return false;
   try {

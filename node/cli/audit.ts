@@ -1,4 +1,4 @@
-// `kalos audit verify | list | prove | check`: the Merkle log of what an agent intended and did (RFC 6962).
+// `kalos audit verify | list | prove | check`: the Merkle log of what an agent planned and did (RFC 6962).
 import { counted } from '../../swarm/words.ts';
 import { readInput } from '../adapters/regular-file.ts';
 import { callAgent } from '../api/client.ts';
@@ -24,27 +24,27 @@ export async function auditVerify(directory: string | undefined, format: Format)
   const check = await callAgent<AuditVerification>(directory, 'GET', '/v1/audit/verification');
   printWhole(format, { ...check }, () =>
     check.ok
-      ? `${paint('green', 'whole')}  ${counted(check.records, 'record')}, root ${check.root}`
+      ? `${paint('green', 'intact')}  ${counted(check.records, 'record')}, root ${check.root}`
       : `${paint('red', 'BROKEN')}  at record ${check.index}: ${check.reason}`,
   );
   return check.ok ? EXIT.ok : EXIT.auditBroken;
 }
 
-/** Whose audit cannot be believed, each with its proof; and who has signed this agent's own. */
+/** Members with a tampered audit, each with its proof; and the members that signed this agent's audit. */
 export async function auditConflicts(directory: string | undefined, node: string | undefined, format: Format): Promise<number> {
   const standing = await callAgent<AuditStanding>(directory, 'GET', '/v1/audit/standing');
   if (node !== undefined) {
     const one = standing.conflicts.find((conflict) => conflict.node === node || conflict.peer === node);
     if (one === undefined)
-      throw new KalosError('usage', `nothing is known against the audit of ${node}`, 'see: kalos audit conflicts');
+      throw new KalosError('usage', `no conflict is known for the audit of ${node}`, 'see: kalos audit conflicts');
     process.stdout.write(`${JSON.stringify(one.proof, null, 2)}\n`);
     return EXIT.ok;
   }
   printWhole(format, { ...standing }, () => {
     const signed = standing.signed.map((one) => `${one.node} (${one.size})`).join(', ');
     const conflicts = standing.conflicts.map((one) => [one.node, one.why]);
-    const first = `this agent’s audit is signed by ${signed === '' ? 'nobody yet' : signed}`;
-    return conflicts.length === 0 ? first : `${first}\n${table(['node', 'why'], conflicts)}`;
+    const first = `this agent’s audit is signed by ${signed === '' ? 'no member yet' : signed}`;
+    return conflicts.length === 0 ? first : `${first}\n${table(['node', 'reason'], conflicts)}`;
   });
   return standing.conflicts.length === 0 ? EXIT.ok : EXIT.auditBroken;
 }
@@ -65,46 +65,50 @@ export async function auditList(directory: string | undefined, count: number, fo
   return EXIT.ok;
 }
 
-/** Prints a proof as JSON: of one record, or with `since` that the log of now begins with that of `since` records. */
+/** Prints a proof as JSON: that the log has a record; or, with `since`, that its first `since` records are unchanged. */
 export async function auditProve(
   directory: string | undefined,
   index: number | undefined,
   since: number | undefined,
 ): Promise<number> {
   if ((index === undefined) === (since === undefined))
-    throw new KalosError('usage', 'name a record, or --since SIZE for a consistency proof');
+    throw new KalosError('usage', 'give a record index, or --since SIZE for a consistency proof');
   const path = since === undefined ? `records/${index}/proof` : `consistency/${since}`;
   const proof = await callAgent<ProofText>(directory, 'GET', `/v1/audit/${path}`);
   process.stdout.write(`${JSON.stringify(proof, null, 2)}\n`);
   return EXIT.ok;
 }
 
-/** Checks a proof that somebody handed over: offline, against the signer's own key. */
+/** Checks a proof offline, against the signer's key. */
 export async function auditCheck(file: string, format: Format): Promise<number> {
   const content = readProof(file);
   const proof = proofSchema.safeParse(content);
   if (!proof.success)
-    throw new KalosError('usage', `${file} holds no proof: ${wordsOf(proof.error, content)}`, 'kalos audit prove prints one');
+    throw new KalosError(
+      'usage',
+      `${file} is not a proof: ${wordsOf(proof.error, content)}`,
+      'create one with: kalos audit prove',
+    );
   const { makeVerifier } = await import('../../swarm/libp2p/identity.ts');
   const verifier = makeVerifier();
   const check = checkProof(proof.data, verifier);
   if (proof.data.type === 'conflict') {
     const { earlier, later } = proof.data;
     const why = conflictOf(verifier, proof.data) ?? check.valid;
-    const told = { ...check, type: 'conflict', signer: earlier.signer, why };
-    printWhole(format, told, () =>
+    const shown = { ...check, type: 'conflict', signer: earlier.signer, why };
+    printWhole(format, shown, () =>
       check.valid
-        ? `${paint('red', 'PROVEN')}  ${why}: ${earlier.signer} signed ${counted(earlier.size, 'record')}, then ${later.size} that do not begin with them`
+        ? `${paint('red', 'PROVEN')}  ${why}: ${earlier.signer} signed ${counted(earlier.size, 'record')}, then a log of ${later.size} without them`
         : `${paint('red', 'NOT valid')}  ${check.reason}`,
     );
     return check.valid ? EXIT.ok : EXIT.auditBroken;
   }
   const about =
     proof.data.type === 'inclusion' ? `record ${proof.data.record.index}` : `the first ${counted(proof.data.oldSize, 'record')}`;
-  const said = { ...check, type: proof.data.type, signer: proof.data.head.signer, size: proof.data.head.size };
-  printWhole(format, said, () =>
+  const shown = { ...check, type: proof.data.type, signer: proof.data.head.signer, size: proof.data.head.size };
+  printWhole(format, shown, () =>
     check.valid
-      ? `${paint('green', 'valid')}  ${about}, in the log of ${said.signer} at ${counted(said.size, 'record')}`
+      ? `${paint('green', 'valid')}  ${about}, in the log of ${shown.signer} at ${counted(shown.size, 'record')}`
       : `${paint('red', 'NOT valid')}  ${check.reason}`,
   );
   return check.valid ? EXIT.ok : EXIT.auditBroken;
@@ -114,6 +118,6 @@ function readProof(file: string): unknown {
   try {
     return JSON.parse(readInput(file).toString('utf8'));
   } catch (error) {
-    throw new KalosError('usage', `${file} holds no proof: ${reasonOf(error)}`, 'kalos audit prove prints one');
+    throw new KalosError('usage', `${file} is not a proof: ${reasonOf(error)}`, 'create one with: kalos audit prove');
   }
 }

@@ -1,4 +1,4 @@
-// `kalos budget`: how many changes policies may make on a machine in a while.
+// `kalos budget`: limits on the changes that policies make on a machine.
 import { counted } from '../../swarm/words.ts';
 import type { BudgetAnswer } from '../api/budget-routes.ts';
 import { callAgent } from '../api/client.ts';
@@ -17,14 +17,14 @@ export interface BudgetOptions {
   reason: string;
 }
 
-function whom(node: string | undefined, each: boolean): { node: string } | { each: true } {
-  if ((node === undefined) !== each) throw new KalosError('usage', 'name one machine, or say --each');
+function subjectOf(node: string | undefined, each: boolean): { node: string } | { each: true } {
+  if ((node === undefined) !== each) throw new KalosError('usage', 'name one machine, or give --each');
   return node === undefined ? { each: true } : { node };
 }
 
 export async function setBudget(node: string | undefined, options: BudgetOptions): Promise<number> {
   const { dir, each, changes, within, reason } = options;
-  const body = { of: whom(node, each), changes, withinMs: within, reason };
+  const body = { of: subjectOf(node, each), changes, withinMs: within, reason };
   const { index } = await callAgent<{ index: number }>(dir, 'POST', '/v1/budgets', body);
   process.stdout.write(`decision ${index}: ${counted(changes, 'change')} in ${exactly(within)}; see: kalos budget list\n`);
   return EXIT.ok;
@@ -34,8 +34,8 @@ export async function liftBudget(
   node: string | undefined,
   { dir, each, reason }: Pick<BudgetOptions, 'dir' | 'each' | 'reason'>,
 ): Promise<number> {
-  const { index } = await callAgent<{ index: number }>(dir, 'POST', '/v1/budgets/lift', { of: whom(node, each), reason });
-  process.stdout.write(`decision ${index}: it is lifted\n`);
+  const { index } = await callAgent<{ index: number }>(dir, 'POST', '/v1/budgets/lift', { of: subjectOf(node, each), reason });
+  process.stdout.write(`decision ${index}: the budget is removed\n`);
   return EXIT.ok;
 }
 
@@ -43,9 +43,9 @@ export async function listBudgets(directory: string | undefined, format: Format)
   const { budgets } = await callAgent<{ budgets: BudgetAnswer[] }>(directory, 'GET', '/v1/budgets');
   printRows(format, {
     data: { budgets },
-    headers: ['node', 'changes', 'within', 'since', 'by', 'why'],
+    headers: ['node', 'changes', 'within', 'since', 'by', 'reason'],
     rows: budgets.map(({ node, changes, withinMs, atMs, by, reason }) => [
-      node ?? 'each other one',
+      node ?? 'all other machines',
       String(changes),
       exactly(withinMs),
       new Moment(atMs),

@@ -1,4 +1,4 @@
-// `kalos policy push | bundle | withdraw`: policies for all machines, tried on a few first.
+// `kalos policy push | bundle | withdraw`: policies for all machines, canaries first.
 
 import type { BundleAnswer, BundlesAnswer } from '../api/bundle-routes.ts';
 import { callAgent } from '../api/client.ts';
@@ -16,29 +16,29 @@ export interface PolicyPushOptions extends PushOptions {
 const brief = ({ id, by, policies }: BundleAnswer): string => `${id.slice(0, 8)} of ${by}: ${policies.map(printable).join(', ')}`;
 const look = (directory: string | undefined): Promise<BundlesAnswer> => callAgent<BundlesAnswer>(directory, 'GET', '/v1/bundles');
 
-/** Has policies tried on a few members, then taken by all in waves; tells how it goes until it is over. */
+/** Rolls out policies to canaries, then in waves to all members; prints the progress until the end. */
 export async function pushPolicies({ dir, canary, soak, findings, wait }: PolicyPushOptions, file: string): Promise<number> {
   const body = { policies: readPolicies(file), ...(canary !== undefined && { canary }), soakMs: soak, findings };
   const pushed = await callAgent<{ index: number; bundle: string; canary: string[] }>(dir, 'POST', '/v1/bundles', body);
-  process.stdout.write(`decision ${pushed.index}: tried on ${pushed.canary.join(', ')} for ${exactly(soak)}\n`);
+  process.stdout.write(`decision ${pushed.index}: canaries ${pushed.canary.join(', ')} for ${exactly(soak)}\n`);
   if (!wait) return EXIT.ok;
   return follow({
     id: pushed.bundle,
     canary: pushed.canary,
     look: () => look(dir),
-    everywhere: 'in force on all members',
-    back: 'taken back, and the last good policies are in force',
+    everywhere: 'active on all members',
+    back: 'rolled back to the last good policies',
   });
 }
 
 export async function showBundle(directory: string | undefined, format: Format): Promise<number> {
   const answer = await look(directory);
-  printWhole(format, { ...answer }, () => linesOf(answer, 'none of the swarm’s', brief).join('\n'));
+  printWhole(format, { ...answer }, () => linesOf(answer, 'no policy bundle', brief).join('\n'));
   return EXIT.ok;
 }
 
 export async function withdrawBundle(directory: string | undefined, reason: string): Promise<number> {
   const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/bundles/withdraw', { reason });
-  process.stdout.write(`decision ${index}: the bundle is taken back\n`);
+  process.stdout.write(`decision ${index}: the bundle is rolled back\n`);
   return EXIT.ok;
 }

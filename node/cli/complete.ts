@@ -1,14 +1,14 @@
-// `kalos __complete KIND -- WORDS`: names for a shell that completes a command line. At once, and silently where no agent answers.
+// `kalos __complete KIND -- WORDS`: names for the completion of a command line in a shell. Fast, and silent if no agent answers.
 import { readdirSync } from 'node:fs';
 import type { AgentStatus } from '../agent/agent-status.ts';
 import type { KnownPolicy } from '../agent/policies.ts';
 import { callAgent } from '../api/client.ts';
 import { EXIT } from './exit-codes.ts';
 
-/** An agent answers within milliseconds; one that hangs does not hold up who types for longer. */
+/** An agent answers within milliseconds. An agent that hangs delays the user no longer than this. */
 const WITHIN_MS = 1_000;
 const MAX_VALUES = 200;
-/** Shells expand what they complete: whatever they would act on is left out, and so is what nobody types. */
+/** Shells expand what they complete: values with special characters are left out, and so are very long ones. */
 const PLAIN = /^[\w.:@+/-]{1,120}$/;
 
 type Ask = <Answer>(path: string) => Promise<Answer>;
@@ -21,7 +21,7 @@ interface Identified {
 const names = (some: readonly Named[]): string[] => some.map(({ name }) => name);
 const ids = (some: readonly Identified[]): string[] => some.map(({ id }) => id);
 
-/** The first column of what a statement finds, from what the agent of this machine knows. */
+/** The first column of a query, from this agent's own data. */
 const rows =
   (sql: string) =>
   async (_ask: Ask, dir: string | undefined): Promise<string[]> => {
@@ -55,7 +55,7 @@ const VALUES = {
 } satisfies Record<string, (ask: Ask, dir: string | undefined) => Promise<string[]>>;
 export type ValueKind = keyof typeof VALUES;
 
-/** The value of an option among the words of a line, as `--dir X` or `--dir=X`, which a shell may have taken apart. */
+/** The value of an option among the words of a line: `--dir X`, or `--dir=X`, which a shell may have split. */
 export function valueIn(words: readonly string[], option: string): string | undefined {
   const at = words.findIndex((word) => word === option || word.startsWith(`${option}=`));
   if (at < 0) return undefined;
@@ -63,7 +63,7 @@ export function valueIn(words: readonly string[], option: string): string | unde
   return word === option ? words[words[at + 1] === '=' ? at + 2 : at + 1] : word.slice(option.length + 1);
 }
 
-/** Prints what there is of a kind, a line each; nothing where nobody answers in time. */
+/** Prints the names of a kind, one per line; nothing if the agent does not answer in time. */
 export async function complete(kind: string, words: readonly string[]): Promise<number> {
   setTimeout(() => process.exit(EXIT.ok), WITHIN_MS);
   const dir = valueIn(words, '--dir');
@@ -72,7 +72,7 @@ export async function complete(kind: string, words: readonly string[]): Promise<
     const shown = [...new Set((values ?? []).filter((value) => PLAIN.test(value)))].slice(0, MAX_VALUES);
     process.stdout.write(shown.map((value) => `${value}\n`).join(''));
   } catch {
-    // no agent, or one that does not say
+    // no agent, or one that cannot answer
   }
   process.exit(EXIT.ok);
 }

@@ -1,4 +1,4 @@
-// Completion scripts and manual pages, from the very model that help comes from: the tree of commands.
+// Completion scripts and manual pages, generated from the command tree, as help is.
 import assert from 'node:assert';
 import { KalosError } from '../errors.ts';
 import type { ValueKind } from './complete.ts';
@@ -16,10 +16,10 @@ export interface CommandModel {
     short: string | undefined;
     description: string;
     choices: readonly string[];
-    /** What its value is, as help calls it: `file`; undefined where it needs none. */
+    /** The name of its value in help, such as `file`; undefined if it takes none. */
     takes: string | undefined;
   }[];
-  /** What help says after all that: examples, exit codes. */
+  /** The end of the help: examples, exit codes. */
   notes: string;
   commands: readonly CommandModel[];
 }
@@ -27,10 +27,10 @@ export interface CommandModel {
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
 export type Shell = (typeof SHELLS)[number];
 
-/** What completes a value: names that the agent or the package knows (complete.ts), files, or nothing. */
+/** The source of a completion: names that the agent or the package knows (complete.ts), files, or none. */
 type Source = ValueKind | 'file' | 'none';
 
-/** By what help calls the value of an option, or an argument: all of them, or no script is made. */
+/** By the name in help of an option's value or of an argument. If one is missing here, generating a script fails. */
 const SOURCES: Readonly<Record<string, Source>> = {
   ...{ node: 'member', member: 'member', selector: 'member' },
   ...{
@@ -51,7 +51,7 @@ const SOURCES: Readonly<Record<string, Source>> = {
 };
 function sourceOf(name: string): Source {
   const source = SOURCES[name];
-  assert(source !== undefined, `nothing says what completes <${name}>`);
+  assert(source !== undefined, `no completion source for <${name}>`);
   return source;
 }
 
@@ -67,7 +67,7 @@ const namesOf = ({ commands, options }: CommandModel): string[] => [
   ...options.flatMap(({ long }) => long ?? []),
 ];
 
-/** What follows an option of a command; what may stand at a place of its arguments. */
+/** Cases for the values of a command's options, and for its arguments by position. */
 function bashCases(visited: readonly Visited[], globals: CommandModel['options']) {
   const what = (choices: readonly string[], name: string): string =>
     choices.length > 0 ? `words=${quote(choices.join(' '))} kind=word` : `kind=${sourceOf(name)}`;
@@ -94,7 +94,7 @@ function bash(model: CommandModel): string {
   return `# kalos completion bash: source it, or save it as /etc/bash_completion.d/kalos
 _kalos() {
   local IFS=$' \\t\\n' current=\${COMP_WORDS[COMP_CWORD]} option=\${COMP_WORDS[COMP_CWORD-1]} path='' word words='' kind='' skip='' at=0
-  # --option=value is three words here.
+  # bash splits --option=value into three words.
   if [ "$current" = = ]; then current=''; elif [ "$option" = = ]; then option=\${COMP_WORDS[COMP_CWORD-2]}; fi
   case $option in ${[...shorts].map(([short, long]) => `${short}) option=${long} ;;`).join(' ')} esac
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
@@ -144,7 +144,7 @@ complete -F _kalos kalos
 `;
 }
 
-/** zsh takes bash's by its own compatibility layer. */
+/** zsh runs the bash script with its compatibility layer. */
 function zsh(model: CommandModel): string {
   return `#compdef kalos\nautoload -U +X bashcompinit && bashcompinit\n${bash(model)}`;
 }
@@ -178,7 +178,7 @@ export function completion(model: CommandModel, shell: Shell): number {
   return EXIT.ok;
 }
 
-/** As man(7) takes it. */
+/** Escapes text for man(7). */
 const roff = (text: string): string =>
   text
     .replaceAll('\\', '\\e')
@@ -207,7 +207,7 @@ function page(command: CommandModel, path: string, version: string): string {
   ].join('');
 }
 
-/** Prints the page of a command, for `man -l -`. @throws KalosError where there is no such command. */
+/** Prints the page of a command, for `man -l -`. @throws KalosError if there is no such command. */
 export function manual(model: CommandModel, words: readonly string[], version: string): number {
   let command = model;
   for (const word of words) {

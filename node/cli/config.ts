@@ -1,4 +1,4 @@
-// `kalos config show`: the configuration of the running agent; where none runs, what the next start would use.
+// `kalos config show | reload`: the configuration of the running agent; if none runs, that of the next start.
 import { callAgent } from '../api/client.ts';
 import { readLayers } from '../config/adapters/read-layers.ts';
 import { resolveConfig } from '../config/config.ts';
@@ -8,7 +8,7 @@ import { printRows } from './data.ts';
 import { EXIT } from './exit-codes.ts';
 import type { Format } from './output.ts';
 
-/** @param config shows this file and asks no agent. @throws KalosError naming what is wrong, and the layer that it comes from. */
+/** @param config shows this file; no agent is called. @throws KalosError with the invalid keys and their layers. */
 export async function showConfig(
   dir: string | undefined,
   config: string | undefined,
@@ -33,7 +33,7 @@ function ofFiles(dir: string | undefined, config: string | undefined): Entry[] {
   return entriesOf(layers);
 }
 
-/** Undefined if none runs, or one before 0.4.0. */
+/** Undefined if no agent runs, or one before 0.4.0. */
 async function ofAgent(dir: string | undefined): Promise<Entry[] | undefined> {
   try {
     return await callAgent<Entry[]>(dir, 'GET', '/v1/config');
@@ -43,7 +43,7 @@ async function ofAgent(dir: string | undefined): Promise<Entry[] | undefined> {
   }
 }
 
-/** Names keys that have changed in the files since: the agent's variables, flags and --config are not known here. */
+/** Prints the keys that changed in the files after the agent read them. Its variables, flags and --config are not known here. */
 function noteDifferences(inForce: readonly Entry[], dir: string | undefined): void {
   const text = ({ key, value, origin }: Entry): string => JSON.stringify([key, value, origin]);
   const isOfFile = ({ origin }: Entry): boolean => origin.startsWith('/');
@@ -55,14 +55,14 @@ function noteDifferences(inForce: readonly Entry[], dir: string | undefined): vo
     const changed = others.filter(({ key, origin }) => !overridden.has(key) && (files.size === 0 || files.has(origin)));
     if (changed.length > 0)
       process.stderr.write(
-        `changed in the files since then: ${changed.map(({ key }) => key).join(', ')}; kalos config reload makes the agent read them again\n`,
+        `changed in the files but not loaded: ${changed.map(({ key }) => key).join(', ')}; run: kalos config reload\n`,
       );
   } catch (error) {
-    process.stderr.write(`the files have an error now: ${(error as Error).message.split('\n')[0]}\n`);
+    process.stderr.write(`the configuration files are invalid: ${(error as Error).message.split('\n')[0]}\n`);
   }
 }
 
-/** As `kill -HUP` does it; says what changed. */
+/** Reloads like `kill -HUP`, and prints what changed. */
 export async function reloadConfig(dir: string | undefined): Promise<number> {
   const { lines, taken } = await callAgent<{ lines: string[]; taken: boolean }>(dir, 'POST', '/v1/config/reload', {});
   process.stdout.write(`${lines.join('\n')}\n`);

@@ -9,13 +9,13 @@ const OUTPUT_VERSION = 1;
 export interface Rows {
   headers: readonly string[];
   rows: readonly (readonly unknown[])[];
-  /** The same with more columns. */
+  /** For `-o wide` and CSV: more columns. */
   wide?: { headers: readonly string[]; rows: readonly (readonly unknown[])[] };
-  /** The whole, for programs. */
+  /** All data, for JSON and YAML. */
   data: Record<string, unknown>;
 }
 
-/** A list in whatever format was asked for. */
+/** Prints a list in the requested format. */
 export function printRows(format: Format, { headers, rows, wide, data }: Rows): void {
   const all = wide ?? { headers, rows };
   if (format === 'json' || format === 'yaml') printData(format, data);
@@ -23,7 +23,7 @@ export function printRows(format: Format, { headers, rows, wide, data }: Rows): 
   else process.stdout.write(`${format === 'wide' ? table(all.headers, all.rows) : table(headers, rows)}\n`);
 }
 
-/** RFC 4180, but for the ends of lines, which are those of every other text here: what follows in a pipe would take a CR for data. */
+/** RFC 4180, but with LF at the end of lines: programs after a pipe would read a CR as data. */
 export const csvLine = (row: readonly unknown[]): string => `${row.map(csvCell).join(',')}\n`;
 
 function csvCell(value: unknown): string {
@@ -32,7 +32,7 @@ function csvCell(value: unknown): string {
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }
 
-/** What is no list: for people as the text says it; as CSV a line for each value, under the keys that lead to it. */
+/** Prints one object: `text` for people; as CSV one line for each value, with its path of keys. */
 export function printWhole(format: Format, data: Record<string, unknown>, text: () => string): void {
   if (format === 'table' || format === 'wide') process.stdout.write(`${text()}\n`);
   else if (format === 'csv') process.stdout.write([['key', 'value'], ...leavesOf(withMoments(data), '')].map(csvLine).join(''));

@@ -1,4 +1,4 @@
-// `kalos nova | log | pause | wake | failover`: what the swarm has decided, and deciding.
+// `kalos nova | log | pause | wake | failover`: the swarm's decisions, and commands that propose one.
 
 import { counted } from '../../swarm/words.ts';
 import { callAgent } from '../api/client.ts';
@@ -24,52 +24,52 @@ export async function novaStatus(directory: Directory, read: ReadMode, format: F
 function describeNova(answer: NovaAnswer): string {
   const { coordinator, term, seat, committee, vouchedFor } = answer;
   const lines = [
-    coordinator === null ? paint('red', 'the swarm has no leader') : `${paint('bold', coordinator)} coordinates in term ${term}`,
+    coordinator === null ? paint('red', 'the swarm has no leader') : `leader ${paint('bold', coordinator)}, term ${term}`,
     `this agent: ${seat}`,
     ...rosterLine(answer),
     '',
     table(
-      ['node', 'seat', 'leads', 'behind'],
+      ['node', 'seat', 'leader', 'behind'],
       committee.map((one) => [one.node, one.seat, one.leads ? 'yes' : '', one.behind]),
     ),
   ];
   if (vouchedFor !== null)
     lines.push(
       '',
-      `decision ${vouchedFor.index} is attested by ${vouchedFor.signatures} of ${counted(vouchedFor.voters.length, 'voter')}: ${vouchedFor.voters.toSorted().join(', ')}`,
+      `decision ${vouchedFor.index} is signed by ${vouchedFor.signatures} of ${counted(vouchedFor.voters.length, 'voter')}: ${vouchedFor.voters.toSorted().join(', ')}`,
     );
-  for (const [columns, rows] of holding(answer)) if (rows.length > 0) lines.push('', table(columns, rows));
+  for (const [columns, rows] of tablesOf(answer)) if (rows.length > 0) lines.push('', table(columns, rows));
   return [...lines, '', current(answer)].join('\n');
 }
 
 function rosterLine({ roster }: NovaAnswer): string[] {
   if (roster === null) return [];
-  const same = roster.isSame ? 'as this agent knows it' : paint('yellow', 'this agent knows another');
+  const same = roster.isSame ? 'same as here' : paint('yellow', 'differs from this agent’s roster');
   return [`roster epoch ${roster.epoch}: ${counted(roster.members, 'member')}, ${same}`];
 }
 
-/** What is decided and holds, a table of each. */
-function holding(answer: NovaAnswer): [string[], (string | number | Moment | null)[][]][] {
+/** The decisions in force, one table for each kind. */
+function tablesOf(answer: NovaAnswer): [string[], (string | number | Moment | null)[][]][] {
   const { paused, drained, silences, leases, placements, quarantined } = answer;
   return [
     [
-      ['service', 'runs on', 'fence', 'since', 'before'],
-      placements.map((one) => [one.service, one.node ?? 'nowhere', one.fence, at(one.sinceMs), printable(one.reason)]),
+      ['service', 'runs on', 'fencing token', 'since', 'reason of move'],
+      placements.map((one) => [one.service, one.node ?? 'none', one.fence, at(one.sinceMs), printable(one.reason)]),
     ],
-    [['drained', 'until', 'why'], drained.map((one) => [one.node, at(one.untilMs), printable(one.reason)])],
-    [['no witness any more', 'since', 'found by'], quarantined.map((one) => [one.node, at(one.atMs), one.by])],
-    [['paused', 'since', 'why'], paused.map((one) => [one.node, at(one.atMs), printable(one.reason)])],
+    [['drained', 'until', 'reason'], drained.map((one) => [one.node, at(one.untilMs), printable(one.reason)])],
+    [['quarantined', 'since', 'reported by'], quarantined.map((one) => [one.node, at(one.atMs), one.by])],
+    [['paused', 'since', 'reason'], paused.map((one) => [one.node, at(one.atMs), printable(one.reason)])],
     [
-      ['silence', 'policy', 'target', 'until', 'why'],
+      ['silence', 'policy', 'target', 'until', 'reason'],
       silences.map((one) => [one.id, one.policy, one.target, at(one.untilMs), printable(one.reason)]),
     ],
-    [['lease of', 'for', 'until'], leases.map((one) => [one.node, one.plan, at(one.untilMs)])],
+    [['lease of', 'plan', 'until'], leases.map((one) => [one.node, one.plan, at(one.untilMs)])],
   ];
 }
 
 export async function novaTransfer(directory: Directory, node: string): Promise<number> {
   await callAgent(directory, 'POST', '/v1/nova/transfer', { node });
-  process.stdout.write(`${node} coordinates\n`);
+  process.stdout.write(`${node} is leader\n`);
   return EXIT.ok;
 }
 
@@ -108,13 +108,13 @@ export async function logShow(directory: Directory, which: string, read: ReadMod
 
 export async function pause(directory: Directory, node: string, reason: string): Promise<number> {
   const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/pause', { node, reason });
-  process.stdout.write(`decision ${index}: ${node} changes nothing by itself until: kalos wake ${node}\n`);
+  process.stdout.write(`decision ${index}: ${node} is paused; resume it with: kalos wake ${node}\n`);
   return EXIT.ok;
 }
 
 export async function failOver(directory: Directory, service: string, reason: string): Promise<number> {
   const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/placements/move', { service, reason });
-  process.stdout.write(`decision ${index}: whoever runs ${service} gives it up; where it runs then: kalos nova status\n`);
+  process.stdout.write(`decision ${index}: ${service} moves to another member; see: kalos nova status\n`);
   return EXIT.ok;
 }
 
@@ -126,25 +126,23 @@ export async function pardon(directory: Directory, node: string, reason: string)
 
 export async function wake(directory: Directory, node: string, reason: string): Promise<number> {
   const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/wake', { node, reason });
-  process.stdout.write(`decision ${index}: ${node} is awake\n`);
+  process.stdout.write(`decision ${index}: ${node} is resumed\n`);
   return EXIT.ok;
 }
 
-/** Has nothing depend on a member for a while: what is placed there goes elsewhere, and it does not coordinate. */
+/** Drains a member for a while: its placed services move, and it cannot be leader. */
 export async function drain(directory: Directory, node: string, forMs: number, reason: string): Promise<number> {
   const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/drain', {
     node,
     forMs,
     reason,
   });
-  process.stdout.write(
-    `decision ${index}: nothing is to depend on ${node} for ${exactly(forMs)}; kalos undrain ${node} ends it\n`,
-  );
+  process.stdout.write(`decision ${index}: ${node} is drained for ${exactly(forMs)}; end it with: kalos undrain ${node}\n`);
   return EXIT.ok;
 }
 
 export async function undrain(directory: Directory, node: string, reason: string): Promise<number> {
   const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/undrain', { node, reason });
-  process.stdout.write(`decision ${index}: ${node} is drained no more\n`);
+  process.stdout.write(`decision ${index}: ${node} is undrained\n`);
   return EXIT.ok;
 }

@@ -1,4 +1,4 @@
-// `kalos doctor --policy`: what each rule of an actuator's policy makes possible, before it is in force. The actuator says so itself.
+// `kalos doctor --policy`: what each rule of an actuator policy allows, before it is active. The actuator itself prints it.
 import { spawnSync } from 'node:child_process';
 import { resolve } from 'node:path';
 import { findPackage } from '../adapters/package.ts';
@@ -7,18 +7,18 @@ import { printRows } from './data.ts';
 import { EXIT } from './exit-codes.ts';
 import type { Format } from './output.ts';
 
-/** How the actuator says that a rule is as good as root. */
+/** The actuator's text for a rule that is equivalent to root. */
 const AS_ROOT = 'can become root';
 
-export interface Ruling {
+export interface RuleMeaning {
   rule: string;
   allows: string;
   /** Whether it lets the agent become root. */
   root: boolean;
 }
 
-/** @throws KalosError where it is no policy, with the line. */
-export function rulingsOf(file: string): Ruling[] {
+/** @throws KalosError with the line, if the file is not a valid policy. */
+export function meaningsOf(file: string): RuleMeaning[] {
   const { actuatorPath } = findPackage();
   const { status, stdout, stderr, error } = spawnSync(actuatorPath, ['--check-policy', resolve(file)], { encoding: 'utf8' });
   if (error !== undefined) throw new KalosError('io', `the actuator does not run: ${error.message}`, 'build it: npm install');
@@ -33,12 +33,12 @@ export function rulingsOf(file: string): Ruling[] {
     });
 }
 
-export function judgePolicy(file: string, format: Format): number {
-  const rulings = rulingsOf(file);
+export function explainPolicy(file: string, format: Format): number {
+  const meanings = meaningsOf(file);
   printRows(format, {
-    headers: ['rule', 'root', 'what it makes possible'],
-    rows: rulings.map(({ rule, root, allows }) => [rule, root ? 'yes' : '', allows]),
-    data: { policy: file, rules: rulings },
+    headers: ['rule', 'root', 'what it allows'],
+    rows: meanings.map(({ rule, root, allows }) => [rule, root ? 'yes' : '', allows]),
+    data: { policy: file, rules: meanings },
   });
   return EXIT.ok;
 }

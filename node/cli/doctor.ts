@@ -1,4 +1,4 @@
-// `kalos doctor`: what this machine offers KALOS, what it lacks, and what to do about it.
+// `kalos doctor`: checks whether this machine has what KALOS needs, and says how to fix what is missing.
 import { execFileSync } from 'node:child_process';
 import { accessSync, chmodSync, constants, existsSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,59 +13,62 @@ import { KalosError, reasonOf, remedyFor } from '../errors.ts';
 import { openSensors } from '../telemetry/adapters/native-sampler.ts';
 import type { AuditVerification } from './audit.ts';
 import { printRows } from './data.ts';
-import { rulingsOf } from './doctor-policy.ts';
+import { meaningsOf } from './doctor-policy.ts';
 import { EXIT } from './exit-codes.ts';
 import { POLICY } from './install.ts';
 import { bytes, type Format, paint } from './output.ts';
 
-/** Its install script fetches CUDA libraries unless told not to; without them npm leaves it out, as optional. */
-const ONNX_HINT = 'mend with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@1.30.0';
+/** Without this variable its install script downloads CUDA libraries; if that fails, npm leaves the package out as optional. */
+const ONNX_HINT = 'fix with: ONNXRUNTIME_NODE_INSTALL=skip npm install onnxruntime-node@1.30.0';
 
-/** With less, an agent's database may find no space for its next file. */
+/** With less, an agent's database may not be able to create its next file. */
 const SCARCE_BYTES = 32 * 1024 * 1024;
 
 interface Finding {
   check: string;
-  /** `lacks` is optional and degrades nothing that is promised; `broken` needs mending. */
+  /** `lacks`: something optional is missing; `broken`: must be fixed. People see RESULT_WORDS. */
   result: 'ok' | 'lacks' | 'broken';
   detail: string;
-  /** What mends it; undefined where a person must. */
+  /** An automatic fix; undefined if a person must fix it. */
   fix?: { what: string; run(): void };
 }
 
+/** The first column; programs read the results themselves. */
+const RESULT_WORDS: Readonly<Record<Finding['result'], string>> = { ok: 'ok', lacks: 'missing', broken: 'failed' };
+
 export interface DoctorOptions {
   fix: boolean;
-  /** With `fix`: only said. */
+  /** With `fix`: only print what it would do. */
   dryRun: boolean;
 }
 
 export async function doctor(directory: string | undefined, format: Format, { fix, dryRun }: DoctorOptions): Promise<number> {
-  if (dryRun && !fix) throw new KalosError('usage', '--dry-run goes with --fix');
+  if (dryRun && !fix) throw new KalosError('usage', '--dry-run needs --fix');
   const found = await examine(directory);
-  const mended = fix ? mend(found, dryRun) : [];
+  const fixed = fix ? applyFixes(found, dryRun) : [];
   const findings = fix && !dryRun ? await examine(directory) : found;
   const broken = findings.filter(({ result }) => result === 'broken').length;
-  if (format === 'table' || format === 'wide') process.stdout.write(`${[...findings.map(render), ...mended].join('\n')}\n`);
+  if (format === 'table' || format === 'wide') process.stdout.write(`${[...findings.map(render), ...fixed].join('\n')}\n`);
   else
     printRows(format, {
       headers: ['check', 'result', 'detail', 'fix'],
       rows: findings.map(({ check, result, detail, fix: remedy }) => [check, result, detail, remedy?.what]),
-      data: { findings: findings.map(({ fix: remedy, ...rest }) => ({ ...rest, fix: remedy?.what ?? null })), mended },
+      data: { findings: findings.map(({ fix: remedy, ...rest }) => ({ ...rest, fix: remedy?.what ?? null })), mended: fixed },
     });
   return broken > 0 ? EXIT.degraded : EXIT.ok;
 }
 
-/** @returns what was done, a line each. */
-function mend(findings: readonly Finding[], dryRun: boolean): string[] {
-  const mendable = findings.flatMap(({ check, fix }) => (fix === undefined ? [] : [{ check, fix }]));
-  if (mendable.length === 0) return ['nothing can be mended from here'];
-  return mendable.map(({ check, fix }) => {
-    if (dryRun) return `would mend ${check}: ${fix.what}`;
+/** @returns what was done, one line for each fix. */
+function applyFixes(findings: readonly Finding[], dryRun: boolean): string[] {
+  const fixable = findings.flatMap(({ check, fix }) => (fix === undefined ? [] : [{ check, fix }]));
+  if (fixable.length === 0) return ['doctor can fix nothing here'];
+  return fixable.map(({ check, fix }) => {
+    if (dryRun) return `would fix ${check}: ${fix.what}`;
     try {
       fix.run();
-      return `mended ${check}: ${fix.what}`;
+      return `fixed ${check}: ${fix.what}`;
     } catch (error) {
-      return `could not mend ${check}: ${(error as Error).message.split('\n')[0]}`;
+      return `could not fix ${check}: ${(error as Error).message.split('\n')[0]}`;
     }
   });
 }
@@ -83,7 +86,7 @@ async function examine(directory: string | undefined): Promise<Finding[]> {
   ];
 }
 
-/** g++ and the sources are there, but nothing is built. */
+/** Builds the native code; g++ and the sources are there. */
 function buildFix(): Finding['fix'] {
   const script = join(findPackage().root, 'scripts', 'build-native.mjs');
   return {
@@ -94,7 +97,7 @@ function buildFix(): Finding['fix'] {
 
 function render({ check, result, detail }: Finding): string {
   const colour = result === 'ok' ? 'green' : result === 'lacks' ? 'yellow' : 'red';
-  return `${paint(colour, result.padEnd(6))}  ${check.padEnd(16)}  ${detail}`;
+  return `${paint(colour, RESULT_WORDS[result].padEnd(7))}  ${check.padEnd(16)}  ${detail}`;
 }
 
 function checkNode(): Finding {
@@ -106,7 +109,7 @@ function checkSampler(): Finding {
   const { sensors, fallbackReason } = openSensors(addonPath);
   const count = sensors.sample().processes.length;
   if (fallbackReason === undefined)
-    return { check: 'sensors', result: 'ok', detail: `native sampler, ${counted(count, 'process')} seen` };
+    return { check: 'sensors', result: 'ok', detail: `native sampler, ${counted(count, 'process')} found` };
   return {
     check: 'sensors',
     result: 'lacks',
@@ -140,8 +143,8 @@ async function stateFinding(given: string | undefined): Promise<Finding> {
   const directory = stateDirectory(given);
   const { path } = directory;
   if (!existsSync(path)) {
-    const fix = { what: `make ${path}`, run: () => makeStateDirectory(stateDirectory(given)) };
-    return { check: 'state', result: 'lacks', detail: `${path} does not exist yet: kalos up makes it`, fix };
+    const fix = { what: `create ${path}`, run: () => makeStateDirectory(stateDirectory(given)) };
+    return { check: 'state', result: 'lacks', detail: `${path} does not exist yet: kalos up creates it`, fix };
   }
   const mode = statSync(path).mode & 0o777;
   if ((mode & 0o077) !== 0) {
@@ -162,7 +165,7 @@ async function stateFinding(given: string | undefined): Promise<Finding> {
   }
 }
 
-/** Whether the file system of the state directory accepts writes, and has space left. */
+/** Checks that the file system of the state directory accepts writes and has free space. */
 async function checkSpace(given: string | undefined): Promise<Finding> {
   const check = 'state disk';
   const { path } = stateDirectory(given);
@@ -178,7 +181,7 @@ async function checkSpace(given: string | undefined): Promise<Finding> {
   return { check, result: 'lacks', detail: `only ${detail}: ${remedyFor('no space', path)}` };
 }
 
-/** What it may touch is its policy's to say; a policy that it would not take is broken. */
+/** Checks that the actuator is built and that it accepts its policy. */
 function checkActuator(given: string | undefined): Finding {
   const check = 'actuator';
   const { actuatorPath } = findPackage();
@@ -195,14 +198,14 @@ function checkActuator(given: string | undefined): Finding {
     return {
       check,
       result: 'lacks',
-      detail: `it may touch nothing but services: there is no ${actuatorPolicy}; see docs/CONFIG.md`,
+      detail: `it may only manage services: ${actuatorPolicy} is missing; see docs/CONFIG.md`,
       fix: {
-        what: `write ${actuatorPolicy}, which allows nothing yet, with examples`,
+        what: `create ${actuatorPolicy} with examples (allows nothing yet)`,
         run: () => writeFileSync(actuatorPolicy, POLICY, { mode: 0o600, flag: 'wx' }),
       },
     };
   try {
-    const asRoot = rulingsOf(policy).filter(({ root }) => root);
+    const asRoot = meaningsOf(policy).filter(({ root }) => root);
     const wide =
       asRoot.length === 0
         ? ''
@@ -213,13 +216,13 @@ function checkActuator(given: string | undefined): Finding {
   }
 }
 
-/** Longer than an answer is late on a busy machine. */
+/** Longer than an answer is delayed on a busy machine. */
 const SILENT_S = 10;
 
 function silentActuator({ metrics }: AgentStatus): Finding[] {
   const silentS = metrics['kalos.actuator.silence'] ?? 0;
   if (silentS < SILENT_S) return [];
-  const detail = `it has not answered the agent for ${Math.round(silentS)} s: see its log, then systemctl restart kalos-actuator, or kill its process: the agent restarts its own`;
+  const detail = `no answer to the agent for ${Math.round(silentS)} s: see its log, then run systemctl restart kalos-actuator; without systemd kill its process, and the agent restarts it`;
   return [{ check: 'actuator answers', result: 'broken', detail }];
 }
 

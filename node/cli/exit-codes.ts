@@ -1,4 +1,4 @@
-// The exit codes of every command, once: help texts and docs/EXIT-CODES.md are made of this table, and tests hold commands to it.
+// The exit codes of all commands. Help and docs/EXIT-CODES.md are generated from this table, and tests check the commands against it.
 import type { ErrorCode } from '../errors.ts';
 
 export const EXIT = {
@@ -14,21 +14,21 @@ export const EXIT = {
 } as const;
 type ExitName = keyof typeof EXIT;
 
-/** What each code means, whatever the command. */
+/** The meaning of each code, for all commands. */
 const MEANINGS: Readonly<Record<ExitName, string>> = {
-  ok: 'done, or all is well',
-  error: 'error: no agent runs, the disk or the network fails, or what was asked for did not succeed',
+  ok: 'done, or healthy',
+  error: 'error: no agent runs, the disk or the network fails, or the request did not succeed',
   usage:
-    'a mistake in the command: a wrong argument, value or file, an unknown name, or something that cannot be done in this state; one line says what to do',
-  degraded: 'something is not well',
-  pending: 'waits for a person',
+    'usage error: a wrong argument, value or file, an unknown name, or something that is not possible in this state; one line says what to do',
+  degraded: 'degraded: something is unhealthy',
+  pending: 'pending: needs a person',
   refused: 'refused: by a guard, by the swarm, or because the token does not allow it (any command with --address)',
   partial: 'partial: not all nodes answered',
-  noQuorum: 'the swarm has no leader, so that nothing can be decided now',
+  noQuorum: 'the swarm has no leader, so it cannot decide anything now',
   auditBroken: 'an audit log was changed, or a proof is not valid',
 };
 
-/** What an error ends a command with. */
+/** The exit code for each error. */
 export const EXIT_OF: Readonly<Record<ErrorCode, number>> = {
   usage: EXIT.usage,
   config: EXIT.usage,
@@ -44,37 +44,37 @@ export const EXIT_OF: Readonly<Record<ErrorCode, number>> = {
 
 type Exits = Partial<Record<ExitName, string>>;
 
-/** Of all commands; a command's own words come over these. */
-const COMMON: Exits = { ok: 'done', error: 'error', usage: 'usage' };
-const DECIDES: Exits = { ok: 'decided', usage: 'usage, or the swarm does not take it', noQuorum: 'the swarm has no leader' };
+/** Of all commands; a command's own entry replaces these. */
+const COMMON: Exits = { ok: 'done', error: 'error', usage: 'usage error' };
+const DECIDES: Exits = { ok: 'decided', usage: 'usage error, or the swarm rejects it', noQuorum: 'the swarm has no leader' };
 const READS_LOG: Exits = { noQuorum: 'the swarm has no leader' };
 const ASKS_NODES: Exits = { partial: 'not all nodes answered' };
 const ACTS: Exits = { ok: 'confirmed', error: 'failed or undone', refused: 'refused' };
-const SIMULATES: Exits = { ok: 'everything held', error: 'something did not', usage: 'usage, or a wrong scenario' };
-const PROVES: Exits = { ok: 'valid', usage: 'usage, or no proof', auditBroken: 'not valid' };
-const ANSWERS: Exits = { ok: 'answered, or nothing waits', pending: 'something waits' };
+const SIMULATES: Exits = { ok: 'all checks passed', error: 'a check failed', usage: 'usage error, or an invalid scenario' };
+const PROVES: Exits = { ok: 'valid', usage: 'usage error, or not a proof', auditBroken: 'not valid' };
+const ANSWERS: Exits = { ok: 'answered, or none pending', pending: 'approvals are pending' };
 
-/** By command: what it says more closely than `COMMON`, and the codes that only it has. */
+/** By command: meanings that are more specific than `COMMON`, and additional codes. */
 const OWN: Readonly<Record<string, Exits>> = {
-  up: { ok: 'stopped on request', usage: 'usage, or a wrong configuration', refused: 'not let in' },
-  status: { ok: 'well', degraded: 'degraded', noQuorum: 'half of the members or fewer are within reach' },
-  query: { ok: 'complete', usage: 'usage, or wrong SQL', ...ASKS_NODES },
+  up: { ok: 'stopped on request', usage: 'usage error, or invalid configuration', refused: 'not admitted' },
+  status: { ok: 'healthy', degraded: 'degraded', noQuorum: 'no majority of the members is reachable' },
+  query: { ok: 'complete', usage: 'usage error, or invalid SQL', ...ASKS_NODES },
   top: ASKS_NODES,
   metrics: ASKS_NODES,
   incidents: ASKS_NODES,
-  conditions: { ok: 'well', degraded: 'degraded' },
-  doctor: { ok: 'nothing is broken', degraded: 'something is' },
-  watch: { error: 'the agent has gone' },
-  'members list': { ok: 'all are alive, or stopped in order', degraded: 'some are not' },
-  'members show': { ok: 'it is alive', degraded: 'it is not' },
-  leave: { ok: 'left', usage: 'usage, or the only issuer' },
-  'token create': { ok: 'made', usage: 'usage, or no issuer' },
-  'network-key rotate': { ok: 'made', usage: 'usage, no issuer, or no network key' },
+  conditions: { ok: 'healthy', degraded: 'degraded' },
+  doctor: { ok: 'no check failed', degraded: 'a check failed' },
+  watch: { error: 'lost the agent' },
+  'members list': { ok: 'all are alive or cleanly stopped', degraded: 'some are not' },
+  'members show': { ok: 'alive', degraded: 'not alive' },
+  leave: { ok: 'left', usage: 'usage error, or the only issuer' },
+  'token create': { ok: 'created', usage: 'usage error, or not an issuer' },
+  'network-key rotate': { ok: 'rotated', usage: 'usage error, not an issuer, or no network key' },
   'nova status': { ok: 'the swarm has a leader', ...READS_LOG },
-  'nova transfer': { ok: 'it leads', usage: 'usage, or it cannot', ...READS_LOG },
+  'nova transfer': { ok: 'it is leader', usage: 'usage error, or it cannot lead', ...READS_LOG },
   'log tail': READS_LOG,
   'log show': READS_LOG,
-  'log agent': { error: 'with --follow: the agent has gone' },
+  'log agent': { error: 'with --follow: lost the agent' },
   ...Object.fromEntries(
     ['pause', 'wake', 'drain', 'undrain', 'pardon', 'failover', 'budget set', 'budget lift', 'policy withdraw'].map((path) => [
       path,
@@ -84,45 +84,45 @@ const OWN: Readonly<Record<string, Exits>> = {
   ...Object.fromEntries(
     ['grant act', 'grant approve', 'grant deny', 'grant revoke', 'upgrade withdraw'].map((path) => [path, DECIDES]),
   ),
-  silence: { usage: 'usage, or no such policy', noQuorum: 'with --everywhere: the swarm has no leader' },
-  recover: { ok: 'the swarm has a leader', pending: 'to be confirmed with --yes', refused: 'it did not help' },
+  silence: { usage: 'usage error, or no such policy', noQuorum: 'with --everywhere: the swarm has no leader' },
+  recover: { ok: 'the swarm has a leader', pending: 'confirm with --yes', refused: 'still no leader' },
   act: ACTS,
   rollback: ACTS,
-  'change draft': { ok: 'drafted', usage: 'usage, or it may not be done' },
-  'change commit': { ok: 'confirmed', error: 'failed or undone', usage: 'usage, or it may not be done' },
+  'change draft': { ok: 'drafted', usage: 'usage error, or not permitted' },
+  'change commit': { ok: 'confirmed', error: 'failed or undone', usage: 'usage error, or not permitted' },
   approve: ANSWERS,
   reject: ANSWERS,
-  'audit verify': { ...PROVES, ok: 'whole, or the proof is valid', auditBroken: 'broken, or not valid' },
+  'audit verify': { ...PROVES, ok: 'log or proof valid', auditBroken: 'log or proof invalid' },
   'audit check': PROVES,
   'audit conflicts': { ok: 'none', auditBroken: 'some' },
-  'policy test': { ok: 'all hold', error: 'one does not', usage: 'usage, or a policy is wrong' },
-  'policy add': { ok: 'in force', usage: 'usage, or it is wrong: nothing was changed' },
-  'policy apply': { ok: 'in force', usage: 'usage, or a policy is wrong: nothing was changed' },
-  'policy push': { ok: 'in force on all', ...READS_LOG, refused: 'they were taken back' },
-  'upgrade push': { ok: 'everywhere', usage: 'usage, or no release', ...READS_LOG, refused: 'it was taken back' },
-  'config show': { ok: 'it is right', usage: 'usage, or it is wrong' },
+  'policy test': { ok: 'all tests pass', error: 'a test fails', usage: 'usage error, or an invalid policy' },
+  'policy add': { ok: 'applied', usage: 'usage error, or invalid policy: nothing changed' },
+  'policy apply': { ok: 'applied', usage: 'usage error, or an invalid policy: nothing changed' },
+  'policy push': { ok: 'active on all members', ...READS_LOG, refused: 'rolled back' },
+  'upgrade push': { ok: 'active on all members', usage: 'usage error, or not a release', ...READS_LOG, refused: 'rolled back' },
+  'config show': { ok: 'valid', usage: 'usage error, or invalid' },
   ...Object.fromEntries(
-    ['config reload', 'reload'].map((path) => [path, { ok: 'reloaded', usage: 'it is wrong: the old one stays in force' }]),
+    ['config reload', 'reload'].map((path) => [path, { ok: 'reloaded', usage: 'invalid: the old one stays active' }]),
   ),
   'sim run': SIMULATES,
   'sim replay': SIMULATES,
   'sim real': SIMULATES,
 };
 
-/** The codes of a command, ascending, each with what it means there. @param path `policy apply` */
+/** The codes of a command, ascending, with their meanings. @param path such as `policy apply` */
 export function exitsOf(path: string): [code: number, meaning: string][] {
   const all: Exits = { ...COMMON, ...OWN[path] };
   return (Object.keys(EXIT) as ExitName[]).flatMap((name) => (all[name] === undefined ? [] : [[EXIT[name], all[name]]]));
 }
 
-/** What help says of it. */
+/** The text in help. */
 export function exitsText(path: string): string {
   return `\nExit codes: ${exitsOf(path)
     .map(([code, meaning]) => `${code} ${meaning}`)
     .join(', ')}`;
 }
 
-/** @returns commands that the table names and that do not exist. */
+/** @returns commands in the table that do not exist. */
 export function unknownExits(paths: readonly string[]): string[] {
   return Object.keys(OWN).filter((path) => !paths.includes(path));
 }
@@ -134,13 +134,13 @@ export function exitsPage(paths: readonly string[]): string {
   return [
     '# Exit codes',
     '',
-    'This page is generated from `node/cli/exit-codes.ts`, which `--help` reads too. A code means the same for every command:',
+    'This page is generated from `node/cli/exit-codes.ts`, as the exit codes in `--help` are. A code means the same for every command:',
     '',
     row('code', 'means'),
     row('---', '---'),
     ...(Object.keys(EXIT) as ExitName[]).map((name) => row(EXIT[name], MEANINGS[name])),
     '',
-    'These commands have more specific meanings. Commands that are not listed exit with 0 (done), 1 (error) or 2 (usage):',
+    'These commands have more specific meanings. Commands that are not listed exit with 0 (done), 1 (error) or 2 (usage error):',
     '',
     row('command', 'codes'),
     row('---', '---'),
@@ -153,7 +153,7 @@ export function exitsPage(paths: readonly string[]): string {
       ),
     ),
     '',
-    'Before 0.4.0 an unknown name, a wrong configuration or scenario, and a decision without a leader ended with 1.',
+    'Before 0.4.0 the exit code was 1 for an unknown name, an invalid configuration or scenario, and a decision without a leader.',
     '',
   ].join('\n');
 }

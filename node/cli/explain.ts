@@ -1,4 +1,4 @@
-// `kalos explain ID`: one incident from sample to outcome, from whichever peer it is asked of.
+// `kalos explain ID`: one incident from sample to outcome. Any agent of the swarm can answer.
 
 import { callAgent } from '../api/client.ts';
 import type { Explanation } from '../query/explain.ts';
@@ -16,7 +16,7 @@ export async function runExplain(directory: string | undefined, id: string, form
 
 const SHOWN_METRICS = 12;
 
-/** What the flight recorder kept: who was busiest when, and which metrics moved most. */
+/** Prints the recording of the flight recorder: the busiest processes, and the metrics that changed most. */
 export async function showRecording(directory: string | undefined, id: string, format: Format): Promise<number> {
   const recording = await callAgent<Recording>(directory, 'GET', `/v1/incidents/${encodeURIComponent(id)}/recording`);
   printWhole(format, { ...recording }, () => renderRecording(recording));
@@ -24,11 +24,11 @@ export async function showRecording(directory: string | undefined, id: string, f
 }
 
 function renderRecording({ metrics, top }: Recording): string {
-  const moved = Object.entries(metrics)
+  const changed = Object.entries(metrics)
     .filter(([, values]) => values.length > 1)
     .map(([name, values]) => ({ name, values, least: Math.min(...values), most: Math.max(...values) }))
     .sort((a, b) => change(b) - change(a));
-  const rows = moved
+  const rows = changed
     .slice(0, SHOWN_METRICS)
     .map(({ name, values, least, most }) => [name, sparkline(values), least, most, values.at(-1)]);
   const processes = top.map(({ atMs, cpu, memory }) => [
@@ -46,29 +46,29 @@ function renderRecording({ metrics, top }: Recording): string {
   ].join('\n');
 }
 
-/** How far a metric went, beside how large it is. */
+/** The range of a metric relative to its size. */
 function change({ least, most }: { least: number; most: number }): number {
   return (most - least) / Math.max(Math.abs(most), Math.abs(least), Number.MIN_VALUE);
 }
 
-/** Room of what came how long after the incident was opened; and of that, the moment and the stage. */
+/** Column widths: the time since the incident was opened; and that with the moment and the stage. */
 const LATER = 10;
 const INDENT = 44;
 
-const TOLD: Record<Explanation['source'], (by: string) => string> = {
+const SOURCE_TEXT: Record<Explanation['source'], (by: string) => string> = {
   local: () => '',
   remote: () => ' (reported by that node)',
-  witness: (by) => ` (that node does not answer; reported by its witness ${printable(by)}, signed by that node)`,
+  witness: (by) => ` (the node does not answer; from its witness ${printable(by)}, signed by that node)`,
 };
 
 function render({ incident, source, toldBy = '', certificate, ownVote }: Explanation): string {
   const ended =
     incident.closedMs === 0
       ? incident.state
-      : `${incident.outcome}, after ${((incident.closedMs - incident.openedMs) / 1000).toFixed(2)} s`;
+      : `${incident.outcome} after ${((incident.closedMs - incident.openedMs) / 1000).toFixed(2)} s`;
   const lines = [
     `${paint('bold', incident.id)}  ${printable(incident.summary)}: ${printable(incident.target)}`,
-    `  on ${printable(incident.nodeName)}, severity ${incident.severity}, policy ${printable(incident.policy)}${TOLD[source](toldBy)}`,
+    `  on ${printable(incident.nodeName)}, severity ${incident.severity}, policy ${printable(incident.policy)}${SOURCE_TEXT[source](toldBy)}`,
     `  ${printable(ended)}`,
     '',
   ];
@@ -82,13 +82,12 @@ function render({ incident, source, toldBy = '', certificate, ownVote }: Explana
   if (certificate.present) {
     const verdict = certificate.valid ? paint('green', 'valid') : paint('red', 'NOT valid');
     lines.push(
-      `Certificate, checked by this peer: ${verdict}: ${certificate.detail} (${certificate.witnesses.map(printable).join(', ')})`,
+      `Certificate, checked by this agent: ${verdict}: ${certificate.detail} (${certificate.witnesses.map(printable).join(', ')})`,
     );
   } else {
     lines.push('Certificate: none');
   }
-  if (ownVote !== undefined)
-    lines.push(`This peer was a witness itself: ${ownVote.verdict} (${ownVote.reason}, ${ownVote.confidence} %)`);
+  if (ownVote !== undefined) lines.push(`This agent’s own vote: ${ownVote.verdict} (${ownVote.reason}, ${ownVote.confidence} %)`);
   return lines.join('\n');
 }
 

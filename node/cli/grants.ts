@@ -1,4 +1,4 @@
-// `kalos grant`: what the swarm lets the policies of one machine do, or keeps from them.
+// `kalos grant`: allows or denies tools to the policies of one machine.
 import { callAgent } from '../api/client.ts';
 import type { GrantAnswer } from '../api/grant-routes.ts';
 import { printRows } from './data.ts';
@@ -27,7 +27,7 @@ export async function give(effect: 'act' | 'approve' | 'deny', options: GrantOpt
     ...{ effect, node, tool, target, uses, reason, forMs: options.for },
     ...(within !== undefined && { withinMs: within }),
   });
-  process.stdout.write(`decision ${index}: it holds for ${exactly(options.for)}; see: kalos grant list\n`);
+  process.stdout.write(`decision ${index}: valid for ${exactly(options.for)}; see: kalos grant list\n`);
   return EXIT.ok;
 }
 
@@ -35,7 +35,7 @@ export async function list(directory: string | undefined, format: Format): Promi
   const { grants } = await callAgent<{ grants: GrantAnswer[] }>(directory, 'GET', '/v1/grants');
   printRows(format, {
     data: { grants },
-    headers: ['grant', 'effect', 'node', 'tool', 'target', 'until', 'why'],
+    headers: ['grant', 'effect', 'node', 'tool', 'target', 'until', 'reason'],
     rows: grants.map((one) => [
       one.id.slice(0, SHORT),
       one.effect === 'approve' ? `approve ${one.uses} in ${exactly(one.withinMs)}` : one.effect,
@@ -51,6 +51,6 @@ export async function list(directory: string | undefined, format: Format): Promi
 
 export async function revoke(directory: string | undefined, id: string, reason: string): Promise<number> {
   const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/grants/revoke', { grant: id, reason });
-  process.stdout.write(`decision ${index}: it is taken back\n`);
+  process.stdout.write(`decision ${index}: the grant is revoked\n`);
   return EXIT.ok;
 }

@@ -1,5 +1,5 @@
-// `kalos install | uninstall`: the agent and its actuator as systemd units. The actuator holds the privileges, the agent runs
-// as a user of its own, hardened; systemd restarts it where it ends or hangs.
+// `kalos install | uninstall`: the agent and its actuator as systemd units. The actuator has the privileges. The agent runs
+// as a separate user, hardened; systemd restarts it if it exits or hangs.
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -17,7 +17,7 @@ interface InstalledFile {
   path: string;
   content: string;
   mode: number;
-  /** Is a person's once it is there: neither replaced nor removed. */
+  /** For the administrator to edit: if it exists, it is neither replaced nor removed. */
   kept: boolean;
 }
 
@@ -29,7 +29,7 @@ export interface InstallOptions {
 function actuatorUnit(user: string): string {
   const { actuatorPath, launcherPath } = findPackage();
   return `[Unit]
-Description=KALOS actuator: the privileges of the KALOS agent, under a policy of their own
+Description=KALOS actuator: privileged helper of the KALOS agent, limited by a policy
 Documentation=file:${join(findPackage().root, 'docs', 'ARCHITECTURE.md')}
 Before=kalos.service
 
@@ -44,7 +44,7 @@ StateDirectoryMode=0700
 WatchdogSec=60
 Restart=always
 RestartSec=1
-# Services that it is the parent of go on when it is restarted: the next one takes them up.
+# Its child services survive a restart: the next actuator adopts them.
 KillMode=process
 
 [Install]
@@ -65,7 +65,7 @@ Type=notify
 # A release on trial runs as a child of the launcher.
 NotifyAccess=all
 ExecStart=${join(root, 'bin', 'kalos')} up --dir ${STATE}
-# Reads the configuration again; the log names what needs a restart.
+# Reloads the configuration; the log shows what needs a restart.
 ExecReload=/bin/kill -HUP $MAINPID
 Environment=KALOS_ACTUATOR=${SOCKET}
 User=${user}
@@ -73,7 +73,7 @@ StateDirectory=kalos
 StateDirectoryMode=0700
 CacheDirectory=kalos
 Environment=NODE_COMPILE_CACHE=/var/cache/kalos
-# When it hangs, the actuator kills it after 30 s and records what it saw; this is for when that fails.
+# The actuator kills a hung agent after 30 s and records its state; this is the fallback.
 WatchdogSec=75
 Restart=always
 RestartSec=1
@@ -106,13 +106,13 @@ WantedBy=multi-user.target
 }
 
 /** A policy that allows nothing yet. */
-export const POLICY = `# What the KALOS actuator may touch, a rule a line; nothing but its services without one. See docs/CONFIG.md.
+export const POLICY = `# What the KALOS actuator may change: one rule per line. Without rules: only services. See docs/CONFIG.md.
 # allow path /var/log/app
 # allow sysctl vm.swappiness
 # allow unit nginx.service
 # certify service db
 `;
-const CONFIG = `# The KALOS agent of this machine; every key is in docs/CONFIG.md, and kalos config show --origin says what is in force.
+const CONFIG = `# The KALOS agent of this machine; every key is in docs/CONFIG.md, kalos config show --origin prints the active values.
 # mode = "act"
 # listen = "0.0.0.0:7700"
 `;
@@ -136,7 +136,7 @@ function needSystemd(root: string): void {
   );
 }
 
-/** What the agent's unit hides from it: `ProtectHome` and `PrivateTmp`. A unit of a package that lies there could not start. */
+/** Directories that the agent's unit hides: `ProtectHome` and `PrivateTmp`. If the package is in one, the unit cannot start. */
 const HIDDEN: readonly (readonly [directory: string, by: string])[] = [
   ['/home', 'ProtectHome'],
   ['/root', 'ProtectHome'],
@@ -145,16 +145,16 @@ const HIDDEN: readonly (readonly [directory: string, by: string])[] = [
   ['/var/tmp', 'PrivateTmp'],
 ];
 
-/** @returns why a program at this path could not be started by the units; undefined where it can */
+/** @returns why the units cannot start a program at this path; undefined if they can */
 export function hiddenFromUnits(path: string): string | undefined {
   const real = existsSync(path) ? realpathSync(path) : path;
   const found = HIDDEN.find(([directory]) => [path, real].some((one) => one === directory || one.startsWith(`${directory}/`)));
-  return found === undefined ? undefined : `${path} lies in ${found[0]}, which the units hide from the agent (${found[1]}=yes)`;
+  return found === undefined ? undefined : `${path} is in ${found[0]}, which the units hide from the agent (${found[1]}=yes)`;
 }
 
 /**
- * @param node what the launcher starts.
- * @throws KalosError where the units could not start what they name, or would run with root's rights what others can write.
+ * @param node the program that the launcher starts.
+ * @throws KalosError if the units could not start their programs, or would run as root a program that others can write.
  */
 export function mustStart(
   root: string,
@@ -165,19 +165,19 @@ export function mustStart(
   if (why !== undefined)
     throw new KalosError(
       'usage',
-      `the units could not start: ${why}`,
-      'install the package where root alone writes: npm pack, then npm install -g --prefix /opt/kalos FILE.tgz, then /opt/kalos/bin/kalos install',
+      `the units cannot start: ${why}`,
+      'install the package where only root can write: npm pack, then npm install -g --prefix /opt/kalos FILE.tgz, then /opt/kalos/bin/kalos install',
     );
   if (root === '/') for (const path of [actuatorPath, launcherPath, node]) checkTrust(path, 0);
 }
 
-/** @throws KalosError where somebody else could lead what is written, or removed, to a place of his own choice. */
+/** @throws KalosError if another user could redirect what is written or removed. */
 function mustBeTrusted(root: string, files: readonly InstalledFile[]): void {
   for (const { path } of files) checkTrust(join(root, path));
 }
 
 export function install({ user, root, dryRun }: InstallOptions & { user: string }): number {
-  if (!/^[a-z_][a-z0-9_-]{0,30}$/.test(user)) throw new KalosError('usage', `"${user}" is no user's name`);
+  if (!/^[a-z_][a-z0-9_-]{0,30}$/.test(user)) throw new KalosError('usage', `"${user}" is not a valid user name`);
   mustStart(dryRun ? '' : root);
   const files = filesOf(user);
   if (dryRun) {
@@ -211,16 +211,16 @@ export function uninstall({ root, dryRun }: InstallOptions): number {
     process.stdout.write(`${dryRun ? 'would remove' : 'removed'} ${join(root, path)}\n`);
   }
   if (!dryRun && root === '/' && files.length > 0) run('systemctl', 'daemon-reload');
-  if (files.length === 0) process.stdout.write('nothing is installed\n');
+  if (files.length === 0) process.stdout.write('KALOS is not installed\n');
   return EXIT.ok;
 }
 
-/** @throws KalosError with what the program said. */
+/** @throws KalosError with the output of the program. */
 function run(program: string, ...args: string[]): void {
   try {
     execFileSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'], encoding: 'utf8' });
   } catch (error) {
-    const said = String((error as { stderr?: string }).stderr ?? error).trim();
-    throw new KalosError('io', `${program} ${args.join(' ')}: ${said}`);
+    const output = String((error as { stderr?: string }).stderr ?? error).trim();
+    throw new KalosError('io', `${program} ${args.join(' ')}: ${output}`);
   }
 }

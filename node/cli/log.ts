@@ -1,4 +1,4 @@
-// `kalos log agent`: the newest lines of the agent's own log, and what follows where that is asked.
+// `kalos log agent`: the newest lines of the agent's own log; with --follow, new lines too.
 import { callAgent } from '../api/client.ts';
 import { isAtLeast, type KeptLog, type LogEntry, type LogLevel } from '../log-levels.ts';
 import { renderEntry } from './agent-log.ts';
@@ -37,7 +37,7 @@ export async function agentLog({ dir, output, lines, level, since, follow }: Age
   for (;;) {
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));
     const answer = await look(last);
-    // It was restarted, and counts from 1 again.
+    // The agent was restarted: sequence numbers begin at 1.
     ({ last, entries } = answer.last < last ? await look(0) : answer);
     for (const entry of entries.filter(isWanted)) process.stdout.write(renderFollowed(entry, output));
   }
@@ -50,15 +50,15 @@ function print(entries: readonly LogEntry[], format: Format): void {
     printRows(format, {
       headers: HEADERS,
       rows: entries.map(({ atMs, level, text }) => [new Moment(atMs), level, text]),
-      data: { entries: entries.map(told) },
+      data: { entries: entries.map(shownOf) },
     });
 }
 
-const told = ({ atMs, level, text }: LogEntry) => ({ time: iso(atMs), level, text });
+const shownOf = ({ atMs, level, text }: LogEntry) => ({ time: iso(atMs), level, text });
 
 function renderFollowed(entry: LogEntry, format: Format): string {
   if (format === 'json') return renderEntry(entry, 'json');
-  if (format === 'yaml') return `---\n${yaml(told(entry))}`;
-  if (format === 'csv') return csvLine(Object.values(told(entry)));
+  if (format === 'yaml') return `---\n${yaml(shownOf(entry))}`;
+  if (format === 'csv') return csvLine(Object.values(shownOf(entry)));
   return renderEntry(entry, 'text');
 }

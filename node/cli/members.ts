@@ -1,4 +1,4 @@
-// `kalos members | token | operator | leave | root`: who belongs to the swarm, who may let others in, and who answers for it.
+// `kalos members | token | operator | leave | root`: the members, join tokens, operators and root keys of the swarm.
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { fromHex, toHex } from '../../swarm/dissemination/cbor.ts';
@@ -24,7 +24,7 @@ const heard = (ms: number | null): Moment | string => (ms === null ? 'never' : n
 
 // Members
 
-/** @throws KalosError where nobody is named: nobody is not everybody. */
+/** @throws KalosError for an empty name, which must not mean all members. */
 function memberPath(name: string, rest = ''): string {
   if (name === '') throw new KalosError('usage', 'no member is called ""', 'see: kalos members');
   return `/v1/members/${encodeURIComponent(name)}${rest}`;
@@ -34,12 +34,23 @@ export async function listMembers(directory: Directory, all: boolean, format: Fo
   const known = await callForAll<MemberRow>(directory, '/v1/members/all');
   const members = known.filter(({ state }) => all || state !== 'removed').map((one) => ({ ...one, status: wordsOf(one) }));
   const role = ({ role: given, issuer, deputy, coordinator }: MemberRow): string =>
-    [given, ...(issuer ? [deputy ? 'deputy issuer' : 'issuer'] : []), ...(coordinator ? ['coordinator'] : [])].join(', ');
+    [given, ...(issuer ? [deputy ? 'deputy issuer' : 'issuer'] : []), ...(coordinator ? ['leader'] : [])].join(', ');
   printRows(format, {
     headers: ['name', 'status', 'role', 'heard', 'version', 'address'],
     rows: members.map((one) => [one.name, one.status, role(one), heard(one.heardMs), one.version, one.address]),
     wide: {
-      headers: ['name', 'status', 'role', 'heard', 'version', 'address', 'certificate until', 'accused by', 'unhealthy', 'peer'],
+      headers: [
+        'name',
+        'status',
+        'role',
+        'heard',
+        'version',
+        'address',
+        'certificate until',
+        'unreachable from',
+        'unhealthy',
+        'peer',
+      ],
       rows: members.map((one) => [
         one.name,
         one.status,
@@ -62,7 +73,7 @@ export async function listMembers(directory: Directory, all: boolean, format: Fo
     : EXIT.ok;
 }
 
-/** Which states Consul and Kubernetes would show: reachable or not, and what keeps it from being used. An older agent says less. */
+/** The state and conditions of a member, as Consul and Kubernetes show them. An older agent sends fewer. */
 function wordsOf({ state, pausedSinceMs, drainedUntilMs, unhealthy }: Partial<MemberRow> & Pick<MemberRow, 'state'>): string {
   return [
     state === 'left' ? 'stopped' : state,
@@ -72,11 +83,11 @@ function wordsOf({ state, pausedSinceMs, drainedUntilMs, unhealthy }: Partial<Me
   ].join(', ');
 }
 
-/** The same, each with since when, until when, or what. */
+/** The same, each with its time or cause. */
 function details({ state, heardMs, pausedSinceMs, drainedUntilMs, unhealthy = [] }: Partial<MemberRow>): string[] {
   return [
     ...(state === 'left'
-      ? [`  stopped      in order${typeof heardMs === 'number' ? `, ${ago(heardMs)}` : ''}; it stays a member`]
+      ? [`  stopped      cleanly${typeof heardMs === 'number' ? `, ${ago(heardMs)}` : ''}; it stays a member`]
       : []),
     ...(typeof pausedSinceMs === 'number' ? [`  paused       since ${when(pausedSinceMs)}`] : []),
     ...(typeof drainedUntilMs === 'number' ? [`  drained      until ${when(drainedUntilMs)}`] : []),
@@ -88,13 +99,13 @@ export async function showMember(directory: Directory, name: string, format: For
   const one = await callAgent<MemberRow>(directory, 'GET', memberPath(name));
   if (format !== 'table' && format !== 'wide') printWhole(format, { ...one, status: wordsOf(one) }, () => '');
   else {
-    const accused = one.accusedBy.length === 0 ? '' : `; cannot be reached by ${one.accusedBy.join(', ')}`;
+    const accused = one.accusedBy.length === 0 ? '' : `; unreachable from ${one.accusedBy.join(', ')}`;
     const lines = [
       `${paint('bold', printable(one.name))}  ${wordsOf(one)}${accused}`,
       ...details(one),
       ...(one.twin === null ? [] : [paint('red', `  key          ${printable(one.twin)}`)]),
       `  peer         ${one.peer}`,
-      `  role         ${one.role}${one.issuer ? `, ${one.deputy ? 'a deputy issuer' : 'an issuer'}: it lets others in` : ''}${one.coordinator ? ', coordinates' : ''}`,
+      `  role         ${one.role}${one.issuer ? `, ${one.deputy ? 'a deputy issuer' : 'an issuer'}: it admits members` : ''}${one.coordinator ? ', leader' : ''}`,
       `  inspects     ${await inspects(directory, one)}`,
       `  heard        ${ago(one.heardMs)}`,
       `  address      ${one.address || 'unknown'}`,
@@ -106,7 +117,7 @@ export async function showMember(directory: Directory, name: string, format: For
   return one.state === 'alive' && one.twin === null ? EXIT.ok : EXIT.degraded;
 }
 
-/** Into which machines it may look by right, as far as these do not keep that to themselves. */
+/** The machines that it may inspect, if their own configuration allows it. */
 async function inspects(directory: Directory, { name, issuer, deputy }: MemberRow): Promise<string> {
   const { grants } = await callAgent<{ grants: GrantAnswer[] }>(directory, 'GET', '/v1/grants');
   const of = (effect: string): string[] =>
@@ -115,31 +126,31 @@ async function inspects(directory: Directory, { name, issuer, deputy }: MemberRo
       .map(({ target }) => printable(target ?? 'any'));
   const allowed = issuer && !deputy ? 'all members, as an issuer' : of('act').join(', ') || 'no other member';
   const denied = of('deny');
-  return denied.length === 0 ? allowed : `${allowed}; kept from: ${denied.join(', ')}`;
+  return denied.length === 0 ? allowed : `${allowed}; denied: ${denied.join(', ')}`;
 }
 
 export async function revokeMember(directory: Directory, name: string, reason: string): Promise<number> {
   const member = await callAgent<MemberCertificate>(directory, 'POST', memberPath(name, '/revocation'), { reason });
-  process.stdout.write(`${member.name} is no member any more; it can come back with a new token only\n`);
+  process.stdout.write(`${member.name} is no longer a member; it can rejoin only with a new token\n`);
   return EXIT.ok;
 }
 
 export async function renameMember(directory: Directory, name: string, to: string): Promise<number> {
   await callAgent(directory, 'POST', memberPath(name, '/name'), { name: to });
-  process.stdout.write(`${name} is called ${to} now\n`);
+  process.stdout.write(`${name} was renamed to ${to}\n`);
   return EXIT.ok;
 }
 
 export async function promoteMember(directory: Directory, name: string, rootKeys: readonly string[]): Promise<number> {
   await signedByRoot(directory, { kind: 'issuer', member: name }, rootKeys);
-  process.stdout.write(`${name} is an issuer now: it can make tokens, and renews certificates\n`);
+  process.stdout.write(`${name} is now an issuer: it creates tokens and renews certificates\n`);
   return EXIT.ok;
 }
 
 export async function leave(directory: Directory, force: boolean): Promise<number> {
   await callAgent(directory, 'POST', '/v1/leave', { force });
   await callAgent(directory, 'POST', '/v1/stop');
-  process.stdout.write('left the swarm for good: to come back it needs a token\n');
+  process.stdout.write('left the swarm for good: rejoining needs a token\n');
   return EXIT.ok;
 }
 
@@ -160,14 +171,14 @@ export async function createToken(
     process.stdout.write(`${made.token}\n`);
     if (!quiet)
       process.stderr.write(
-        paint('dim', `good for ${counted(uses, 'machine')} in the next ${duration(ttl)}: kalos up --join TOKEN\n`),
+        paint('dim', `valid for ${counted(uses, 'machine')} and ${duration(ttl)}; use: kalos up --join TOKEN\n`),
       );
   }
   if (!made.reachable && !quiet)
     process.stderr.write(
       paint(
         'yellow',
-        'this agent listens on loopback only: other machines cannot reach it; start it with --listen 0.0.0.0:7700\n',
+        'this agent listens on loopback only, so other machines cannot reach it; start it with --listen 0.0.0.0:7700\n',
       ),
     );
   return EXIT.ok;
@@ -187,21 +198,21 @@ export async function listTokens(directory: Directory, format: Format): Promise<
 
 export async function revokeToken(directory: Directory, id: string): Promise<number> {
   await callAgent(directory, 'POST', `/v1/tokens/${encodeURIComponent(id)}/removal`);
-  process.stdout.write(`token ${id} lets nobody in any more\n`);
+  process.stdout.write(`token ${id} is revoked\n`);
   return EXIT.ok;
 }
 
 // Operators and root keys
 
-/** Has root keys sign: those that lie with the agent, and those of the files that are named, which are read here and go nowhere. */
+/** Signs with root keys: those of the agent, and those of the given files. The files are read here, and their keys stay here. */
 export async function signedByRoot(directory: Directory, action: RootAction, files: readonly string[]): Promise<void> {
   const draft = await callAgent<RootDraft>(directory, 'POST', '/v1/root/draft', action);
   const signers = await Promise.all(files.map(keyFrom));
   if (signers.length + draft.atHand < draft.needed) {
     throw new KalosError(
       'usage',
-      `${draft.needed} root keys must sign this, and ${signers.length + draft.atHand} are at hand`,
-      'name their files: --root-key FILE, once for each',
+      `${draft.needed} root keys must sign, ${signers.length + draft.atHand} available`,
+      'give each key file with --root-key FILE',
     );
   }
   const signatures = signers.map((signer) => ({ by: signer.self, signature: toHex(signer.sign(fromHex(draft.toSign))) }));
@@ -237,7 +248,7 @@ export async function listOperators(directory: Directory, format: Format): Promi
 
 export async function revokeOperator(directory: Directory, name: string, rootKeys: readonly string[]): Promise<number> {
   await signedByRoot(directory, { kind: 'revoke', of: 'operator', subject: name, reason: '' }, rootKeys);
-  process.stdout.write(`${name} is no operator any more\n`);
+  process.stdout.write(`${name} is no longer an operator\n`);
   return EXIT.ok;
 }
 
@@ -250,24 +261,24 @@ export async function rotateNetworkKey(directory: Directory, keepMs: number): Pr
   );
   process.stdout.write(
     [
-      `the swarm has a new network key; members dial with it from ${when(usedFromMs)}`,
-      `the older ones are understood until ${when(olderUntilMs)}: who is off for longer needs a new token to come back`,
-      'tokens made before today’s key still carry the older one\n',
+      `the swarm has a new network key; members use it from ${when(usedFromMs)}`,
+      `older keys stay valid until ${when(olderUntilMs)}; a member offline for longer needs a new token to rejoin`,
+      'tokens created before this contain the old key\n',
     ].join('\n'),
   );
   return EXIT.ok;
 }
 
-/** Copies the root keys of the state directory elsewhere; or moves them there, so that they are offline once that is taken away. */
+/** Copies the root keys of the state directory to another directory; or moves them, so that they can be kept offline. */
 export function exportRoot(given: Directory, to: string, remove: boolean): number {
   const { rootKeys } = stateDirectory(given);
   let files: string[] = [];
   try {
     files = readdirSync(rootKeys).filter((file) => file.endsWith('.key'));
   } catch {
-    // said below
+    // reported below
   }
-  if (files.length === 0) throw new KalosError('not-found', `no root keys lie in ${rootKeys}`);
+  if (files.length === 0) throw new KalosError('not-found', `no root keys in ${rootKeys}`);
   try {
     mkdirSync(to, { recursive: true, mode: 0o700 });
     for (const file of files) {
@@ -279,7 +290,6 @@ export function exportRoot(given: Directory, to: string, remove: boolean): numbe
   }
   if (remove) for (const file of files) rmSync(join(rootKeys, file));
   process.stdout.write(`${counted(files.length, 'root key')} ${remove ? 'moved' : 'copied'} to ${to}\n`);
-  if (remove)
-    process.stdout.write('the agent forgets them when it is restarted; name them with --root-key where they must sign\n');
+  if (remove) process.stdout.write('the agent drops them at its next restart; then sign with --root-key FILE\n');
   return EXIT.ok;
 }

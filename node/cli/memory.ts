@@ -1,4 +1,4 @@
-// Gives memory back to the machine. V8 collects when allocation demands it, and an agent at rest allocates little.
+// Returns memory to the machine. V8 collects garbage when a program allocates, and an idle agent allocates little.
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { findPackage } from '../adapters/package.ts';
@@ -12,7 +12,7 @@ export function compactHeap(): void {
   trim();
 }
 
-/** What malloc holds but nobody uses, and code that has not run lately: a millisecond. */
+/** Releases free memory of malloc, and pages of code that did not run recently. Takes a millisecond. */
 export function trim(): void {
   trimMemory(findPackage().addonPath);
 }

@@ -1,4 +1,4 @@
-// What the command line prints for people: tables, colours and sizes. Times: times.ts.
+// Output for people: tables, colours and sizes. Times are in times.ts.
 
 export const FORMATS = ['table', 'wide', 'json', 'yaml', 'csv'] as const;
 export type Format = (typeof FORMATS)[number];
@@ -11,10 +11,10 @@ export function paint(colour: keyof typeof CODES, text: string): string {
 }
 
 /**
- * What a terminal would obey: control characters, but for tabs and ends of lines; and what turns the direction of text, or ends a line
- * where nothing else does, by which one name looks like another.
+ * Characters that a terminal would obey: control characters except tabs and line feeds; and characters that change the direction of
+ * text or break lines, which can make one name look like another.
  */
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is looked for
+// biome-ignore lint/suspicious/noControlCharactersInRegex: this expression finds control characters
 const OBEYED = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]/g;
 
 /** Text from machines, for a terminal. */
@@ -22,15 +22,15 @@ export function printable(text: string): string {
   return text.replace(OBEYED, '�');
 }
 
-/** The same within JSON, where it can be written so that programs read what it was. */
+/** The same within JSON, as escapes, so that programs read the original text. */
 export function printableJson(text: string): string {
   return text.replace(OBEYED, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
-/** How wide text may be; undefined: as wide as it is. */
+/** The maximum width of text; undefined: no limit. */
 let widthOf = (): number | undefined => (process.stdout.isTTY === true ? process.stdout.columns : undefined);
 
-/** `-o wide`: nothing is shortened. */
+/** For `-o wide`: nothing is shortened. */
 export function showFull(): void {
   widthOf = () => undefined;
 }
@@ -43,7 +43,7 @@ const NO_ROOM = /^[\p{M}\p{Cf}]+$/u;
 const PLAIN = /^[\x20-\x7e]*$/;
 let segmenter: Intl.Segmenter | undefined;
 
-/** Made where it is needed: that costs 20 ms of CPU, a seventh of a command that prints plain text. */
+/** Created when it is needed: creating it takes 20 ms of CPU, a seventh of a command that prints plain text. */
 function graphemesOf(text: string): Iterable<{ segment: string }> {
   segmenter ??= new Intl.Segmenter(undefined, { granularity: 'grapheme' });
   return segmenter.segment(text);
@@ -60,7 +60,7 @@ export function widthOfText(text: string): number {
   return width;
 }
 
-/** No wider than asked, with an ellipsis where something is left out. */
+/** Cuts a text to a width, with an ellipsis if something was cut. */
 export function shortened(text: string, width: number): string {
   if (widthOfText(text) <= width) return text;
   let kept = '';
@@ -74,12 +74,12 @@ export function shortened(text: string, width: number): string {
 }
 
 const GAP = '  ';
-/** So wide a column still says something; and so wide it still shows that there is something. */
+/** Minimum column widths, tried in this order: the first ones are still readable, the last only shows that there is a value. */
 const FLOORS = [16, 10, 6] as const;
 
 /**
- * Widths that fit: columns of text are shortened from the last to the first, little by little; then the last columns are left out.
- * @returns 0 for those; the first column always stays
+ * Column widths that fit. Text columns are shortened from the last to the first, in steps; then the last columns are left out.
+ * @returns 0 for a column that is left out; the first column always stays
  */
 function fitted(widths: readonly number[], isText: readonly boolean[], width: number): number[] {
   const fit = [...widths];
@@ -92,13 +92,13 @@ function fitted(widths: readonly number[], isText: readonly boolean[], width: nu
     for (let i = fit.length - 1; i >= 0 && excess() > 0; i--)
       if (isText[i] === true) fit[i] = Math.min(fit[i] ?? 0, Math.max(floor, (fit[i] ?? 0) - excess()));
   for (let i = fit.length - 1; i > 0 && excess() > 0; i--) fit[i] = 0;
-  // Room that a column left free when it was taken away.
+  // Use the room of columns that were left out.
   for (let i = 0; i < fit.length && excess() < 0; i++)
     if ((fit[i] ?? 0) > 0) fit[i] = Math.min(widths[i] ?? 0, (fit[i] ?? 0) - excess());
   return fit;
 }
 
-/** Columns padded to their widest cell, numbers to the right; no wider than the terminal. @param width undefined: as wide as it is */
+/** Pads columns to their widest cell, numbers to the right; not wider than the terminal. @param width undefined: no limit */
 export function table(headers: readonly string[], rows: readonly (readonly unknown[])[], width = widthOf()): string {
   const cells = rows.map((row) => headers.map((_, i) => cell(row[i])));
   const names = headers.map((header) => header.toUpperCase());
@@ -143,7 +143,7 @@ export function bytes(value: number): string {
 
 const BARS = '▁▂▃▄▅▆▇█';
 
-/** @param most what a full bar stands for; the highest value where it is not given. */
+/** @param most the value of a full bar; by default the highest value. */
 export function sparkline(values: readonly number[], width = values.length, most?: number): string {
   const shown = values.slice(-width);
   const top = most ?? Math.max(...shown, Number.EPSILON);

@@ -1,4 +1,4 @@
-// `kalos policy …`: what counts as wrong, and whether it does what its author means; live ones come and go while the agent runs.
+// `kalos policy …`: lists, shows and tests policies, and adds or removes live policies of the running agent.
 import { counted } from '../../swarm/words.ts';
 import { readInput } from '../adapters/regular-file.ts';
 import type { KnownPolicy } from '../agent/policies.ts';
@@ -25,7 +25,7 @@ export interface PolicyOptions {
 
 type Known = KnownPolicy & { thresholds?: Record<string, LearnedThreshold> };
 
-/** Those of the agent that runs; else as an agent would have them: one of one's own with the name of a shipped one replaces it. */
+/** The policies of the running agent; if none runs, those of the next start: a local policy replaces a built-in one of the same name. */
 async function policies(options: PolicyOptions): Promise<Known[]> {
   if (options.config !== undefined) return declaredPolicies(options);
   try {
@@ -51,7 +51,7 @@ export async function listPolicies(options: PolicyOptions): Promise<number> {
     remedy.map((one) => one.do.map(({ tool }) => tool).join(' + ')).join(', or ') || null;
   const severity = ({ enabled, severity: declared }: Policy): string => (enabled ? declared : 'disabled');
   printRows(options.output, {
-    headers: ['policy', 'scope', 'severity', 'remedy', 'origin', 'what is wrong'],
+    headers: ['policy', 'scope', 'severity', 'remedy', 'origin', 'summary'],
     rows: known.map(({ policy, origin }) => [
       policy.name,
       policy.scope,
@@ -61,7 +61,7 @@ export async function listPolicies(options: PolicyOptions): Promise<number> {
       policy.summary,
     ]),
     wide: {
-      headers: ['policy', 'scope', 'severity', 'remedy', 'origin', 'for', 'clear', 'cooldown', 'when', 'what is wrong'],
+      headers: ['policy', 'scope', 'severity', 'remedy', 'origin', 'for', 'clear', 'cooldown', 'when', 'summary'],
       rows: known.map(({ policy, origin }) => [
         ...[policy.name, policy.scope, severity(policy), remedies(policy), origin],
         ...[policy.for_s, policy.clear_s, policy.cooldown_s, policy.when, policy.summary],
@@ -91,18 +91,18 @@ export function readPolicies(file: string): unknown[] {
   const { policy, ...others } = readConfigFile(file, true, readInput);
   const [other] = Object.keys(others);
   if (other !== undefined) throw new KalosError('usage', `${file}: ${other}: only [[policy]] tables can be applied`);
-  if (!Array.isArray(policy) || policy.length === 0) throw new KalosError('usage', `${file} holds no [[policy]] table`);
+  if (!Array.isArray(policy) || policy.length === 0) throw new KalosError('usage', `${file} has no [[policy]] table`);
   return policy;
 }
 
-/** Adds or replaces live policies of the running agent, from a file of `[[policy]]` tables; all of them or none. */
+/** Adds or replaces live policies of the running agent from a file of `[[policy]]` tables, atomically. */
 export async function applyPolicies(options: PolicyOptions, file: string): Promise<number> {
   return applied(options.dir, readPolicies(file));
 }
 
 async function applied(dir: string | undefined, policies: readonly unknown[]): Promise<number> {
   const { applied: names } = await callAgent<{ applied: string[] }>(dir, 'POST', '/v1/policies', { policies });
-  for (const name of names) process.stdout.write(`${name} is in force\n`);
+  for (const name of names) process.stdout.write(`${name} is active\n`);
   return EXIT.ok;
 }
 
@@ -129,7 +129,7 @@ export async function addPolicy(
   if (same !== undefined)
     throw new KalosError(
       'usage',
-      `there is a policy "${name}" already (${same.origin})`,
+      `policy "${name}" exists already (${same.origin})`,
       'choose another name, or replace it: kalos policy apply FILE',
     );
   const words = action.flatMap((word) => word.split(' ').filter((part) => part !== ''));
@@ -140,14 +140,14 @@ export async function addPolicy(
   return applied(dir, [policy]);
 }
 
-/** Takes a live policy away: what it replaced is in force again. */
+/** Deletes a live policy; the policy that it replaced applies again. */
 export async function deletePolicy({ dir }: PolicyOptions, name: string): Promise<number> {
   await callAgent(dir, 'POST', `/v1/policies/${encodeURIComponent(name)}/removal`, {});
-  process.stdout.write(`${name} is removed\n`);
+  process.stdout.write(`${name} is deleted\n`);
   return EXIT.ok;
 }
 
-/** As a live policy that replaces the one of that name. */
+/** Enables or disables a policy, by a live policy that replaces it. */
 export async function switchPolicy(options: PolicyOptions, name: string, enabled: boolean): Promise<number> {
   const { policy } = find(await policies(options), name);
   await callAgent(options.dir, 'POST', '/v1/policies', { policies: [{ ...policy, enabled }] });
@@ -158,13 +158,13 @@ export async function switchPolicy(options: PolicyOptions, name: string, enabled
 export async function resetPolicy(options: PolicyOptions, name: string): Promise<number> {
   const { policy } = find(await policies(options), name);
   const names = Object.keys(policy.threshold);
-  if (names.length === 0) throw new KalosError('usage', `${name} has no thresholds that learn`);
+  if (names.length === 0) throw new KalosError('usage', `${name} has no learned thresholds`);
   await callAgent(options.dir, 'POST', `/v1/policies/${encodeURIComponent(name)}/reset`, {});
-  process.stdout.write(`${name} learns ${names.join(', ')} again\n`);
+  process.stdout.write(`${name} relearns ${names.join(', ')}\n`);
   return EXIT.ok;
 }
 
-/** Runs the tests that are written beside the policies. */
+/** Runs the tests that the policies define. */
 export async function testPolicies(options: PolicyOptions, name: string | undefined): Promise<number> {
   const known = await policies(options);
   const chosen = name === undefined ? known : [find(known, name)];
@@ -179,10 +179,10 @@ export async function testPolicies(options: PolicyOptions, name: string | undefi
       });
     else {
       for (const { policy, test, passed, detail } of results)
-        process.stdout.write(`${paint(passed ? 'green' : 'red', passed ? 'ok   ' : 'wrong')} ${policy}: ${test}: ${detail}\n`);
+        process.stdout.write(`${paint(passed ? 'green' : 'red', passed ? 'ok   ' : 'fail ')} ${policy}: ${test}: ${detail}\n`);
       const untested = chosen.filter(({ policy }) => policy.test.length === 0).length;
       process.stdout.write(
-        `${results.length - failed.length} of ${counted(results.length, 'test')} hold; ${untested === 1 ? 'one policy has' : `${untested} policies have`} none\n`,
+        `${results.length - failed.length} of ${counted(results.length, 'test')} pass; ${untested === 1 ? 'one policy has' : `${untested} policies have`} no tests\n`,
       );
     }
     return failed.length > 0 ? EXIT.error : EXIT.ok;

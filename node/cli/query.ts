@@ -1,4 +1,4 @@
-// `kalos query "select …"`: SQL over the whole swarm, through the agent of this machine; `kalos tables` says what there is to ask.
+// `kalos query "select …"`: SQL over the whole swarm, through the agent of this machine; `kalos tables` lists the tables.
 
 import { counted } from '../../swarm/words.ts';
 import { callAgent } from '../api/client.ts';
@@ -13,17 +13,17 @@ import { EXIT } from './exit-codes.ts';
 import { type Format, paint, printable } from './output.ts';
 import { exactly, Moment } from './times.ts';
 
-type Asked = Partial<Omit<QueryOptions, 'isTrusted' | 'asker'>> & {
+type RunOptions = Partial<Omit<QueryOptions, 'isTrusted' | 'asker'>> & {
   timeoutMs: number;
-  /** Columns of ISO 8601 that people read as moments of their own. */
+  /** Columns in ISO 8601, shown to people in local time. */
   moments?: readonly string[];
 };
 
-/** @param none thrown where there are no rows */
+/** @param none thrown if there are no rows */
 export async function runQuery(
   directory: string | undefined,
   sql: string,
-  { timeoutMs, mode = 'live', nodes, moments = [] }: Asked,
+  { timeoutMs, mode = 'live', nodes, moments = [] }: RunOptions,
   format: Format,
   none?: KalosError,
 ): Promise<number> {
@@ -36,7 +36,7 @@ export async function runQuery(
   return answer.missing.length + answer.truncated.length > 0 ? EXIT.partial : EXIT.ok;
 }
 
-/** Another machine may have put anything there. */
+/** The text comes from another machine: it may not be a time. */
 function momentOf(cell: unknown): unknown {
   const ms = Date.parse(String(cell));
   return Number.isNaN(ms) ? cell : new Moment(ms);
@@ -44,21 +44,21 @@ function momentOf(cell: unknown): unknown {
 
 function printCompleteness(answer: QueryAnswer): void {
   const from =
-    answer.mode === 'local' ? 'from this peer’s own state' : `${answer.answered} of ${counted(answer.expected, 'node')} answered`;
+    answer.mode === 'local' ? 'from this agent’s own data' : `${answer.answered} of ${counted(answer.expected, 'node')} answered`;
   process.stderr.write(paint('dim', `${counted(answer.rows.length, 'row')}, ${from}, ${exactly(answer.tookMs)}\n`));
   for (const { node, reason } of answer.missing)
     process.stderr.write(paint('yellow', `missing: ${printable(node)} (${printable(reason)})\n`));
   for (const { node, table } of answer.truncated)
-    process.stderr.write(paint('yellow', `cut short: ${table} of ${node}; narrow it with WHERE column = …\n`));
+    process.stderr.write(paint('yellow', `truncated: ${table} of ${node}; narrow it with WHERE column = …\n`));
 }
 
-/** The statement of a question by its name. @throws KalosError */
+/** The SQL of a prepared query. @throws KalosError */
 export async function questionOf(directory: string | undefined, name: string): Promise<string> {
   const questions = await callAgent<Question[]>(directory, 'GET', '/v1/questions');
   const question = questions.find((one) => one.name === name);
   if (question !== undefined) return question.sql;
   const known = questions.map((one) => one.name);
-  throw notFound('question', name, known, 'kalos tables --questions');
+  throw notFound('prepared query', name, known, 'kalos tables --questions');
 }
 
 const TOP_TIMEOUT_MS = 2_000;
@@ -75,7 +75,7 @@ export function topOfNode(directory: string | undefined, node: string): Promise<
   return runQuery(directory, sql, { timeoutMs: TOP_TIMEOUT_MS, nodes: node }, 'table');
 }
 
-/** Those of the package, and of this machine's agent where one runs. */
+/** Prepared queries of the package, and of this machine's agent if one runs. */
 export async function listQuestions(directory: string | undefined, format: Format): Promise<number> {
   const questions = await callAgent<Question[]>(directory, 'GET', '/v1/questions').catch(() => PACK);
   printRows(format, {
@@ -91,7 +91,7 @@ export async function listQuestions(directory: string | undefined, format: Forma
 export function listTables(format: Format): number {
   const shown = TABLES.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   printRows(format, {
-    headers: ['table', 'of', 'description'],
+    headers: ['table', 'scope', 'description'],
     rows: shown.map(({ name, scope, description }) => [name, scope, description]),
     data: {
       tables: shown.map(describedTable),
@@ -116,7 +116,7 @@ export function showTable(given: string, format: Format): number {
   const width = Math.max(...columns.map((column) => column.name.length));
   const lines = [
     `${paint('bold', name)}  ${description}`,
-    scope === 'swarm' ? '  every peer holds all of it: nobody is asked' : '  of each machine: the members concerned are asked',
+    scope === 'swarm' ? 'replicated: answered by this agent alone' : 'per machine: the query goes to the members concerned',
     ...(needs.length === 0
       ? []
       : [`  needs a constraint: ${needs.map((one) => `${one} = '…', ${one} LIKE '/…%'`).join(', ')}, or a JOIN`]),

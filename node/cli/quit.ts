@@ -1,8 +1,8 @@
-// What is shown again and again on a terminal, until it is ended there.
+// A view on a terminal that is redrawn until the user quits it.
 
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 
-/** Draws at once, then every so often and when the terminal's size changes, until q, Ctrl-C or a signal; these end it at once. */
+/** Draws now, then periodically and when the terminal is resized, until q, Ctrl-C or a signal. */
 export async function untilQuit(everyMs: number, draw: () => Promise<void>): Promise<void> {
   const { stdin, stdout } = process;
   let ended = false;

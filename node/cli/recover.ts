@@ -1,4 +1,4 @@
-// `kalos recover`: the committee begins again, by root keys, once most of it is lost for good.
+// `kalos recover`: restarts the committee with root keys, after a permanent loss of quorum.
 import { counted } from '../../swarm/words.ts';
 import { callAgent } from '../api/client.ts';
 import type { NovaAnswer } from '../api/decision-routes.ts';
@@ -21,27 +21,24 @@ export interface RecoverOptions {
 export async function recover({ dir, on, rootKey, yes }: RecoverOptions): Promise<number> {
   const { coordinator, members, suggested, lost } = await callAgent<RecoveryView>(dir, 'GET', '/v1/recovery');
   if (coordinator !== null) {
-    process.stdout.write(`${coordinator} coordinates: there is nothing to recover\n`);
+    process.stdout.write(`the leader is ${coordinator}: nothing to recover\n`);
     return EXIT.ok;
   }
   const node = on ?? suggested;
-  if (node === null) throw new KalosError('refused', 'no member is there', 'start one: kalos up');
+  if (node === null) throw new KalosError('refused', 'no member is reachable', 'start one: kalos up');
   const chosen = members.find((one) => one.node === node);
-  if (chosen?.state !== 'alive')
-    throw new KalosError('not-found', `no member that is there is called ${node}`, 'see: kalos members');
+  if (chosen?.state !== 'alive') throw new KalosError('not-found', `no reachable member is called ${node}`, 'see: kalos members');
   process.stdout.write(
     `${table(
-      ['node', 'state', 'voted', 'knows decisions up to'],
+      ['node', 'state', 'voted', 'last decision'],
       members.map((one) => [one.node === node ? `${one.node} *` : one.node, one.state, one.voted ? 'yes' : '', one.decided]),
-    )}\n\n* ${node} begins the committee again, with what it knows; others become voters again by themselves.\n`,
+    )}\n\n* ${node} restarts the committee from its log; others rejoin as voters automatically.\n`,
   );
   if (lost > 0)
-    process.stdout.write(
-      paint('yellow', `Members that are not there knew ${counted(lost, 'place')} more: what was decided there is lost.\n`),
-    );
+    process.stdout.write(paint('yellow', `Unreachable members had ${counted(lost, 'decision')} more; these are lost.\n`));
   if (!yes) {
     process.stdout.write(
-      `Where members of the old committee still run apart from these, two committees decide until they meet again: be sure that they do not.\nThen run it again with --yes\n`,
+      `Danger of split brain: make sure that no other old voters still run elsewhere.\nThen repeat the command with --yes\n`,
     );
     return EXIT.pending;
   }
@@ -50,7 +47,7 @@ export async function recover({ dir, on, rootKey, yes }: RecoverOptions): Promis
   while (performance.now() < untilMs) {
     const nova = await callAgent<NovaAnswer>(dir, 'GET', '/v1/nova');
     if (nova.coordinator !== null) {
-      process.stdout.write(`${nova.coordinator} coordinates in term ${nova.term}; see: kalos nova status\n`);
+      process.stdout.write(`leader ${nova.coordinator}, term ${nova.term}; see: kalos nova status\n`);
       return EXIT.ok;
     }
     await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS));

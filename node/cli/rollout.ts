@@ -1,4 +1,4 @@
-// What is pushed to all machines, as the command line tells it: how it goes until it is over, and how it stands.
+// What the command line shows of a roll-out: its progress until the end, and its status.
 import { setTimeout as after } from 'node:timers/promises';
 import { counted } from '../../swarm/words.ts';
 import type { PushedAnswer, RolloutAnswer } from '../api/rollouts.ts';
@@ -8,7 +8,7 @@ import { paint, printable } from './output.ts';
 import { when } from './times.ts';
 
 const LOOK_EVERY_MS = 500;
-/** The agent that is asked may restart itself, when it is its turn. */
+/** The agent that answers may restart itself, when its wave comes. */
 const AWAY_MS = 60_000;
 
 export interface PushOptions {
@@ -23,14 +23,14 @@ interface Followed {
   id: string;
   canary: readonly string[];
   look(): Promise<RolloutAnswer>;
-  /** Said once all have it, and where it went back. */
+  /** Printed at the end: when all members have it, and when it was rolled back. */
   everywhere: string;
   back: string;
 }
 
-/** Tells how it goes until it is over. @throws KalosError where it goes back */
+/** Prints the progress until the end. @throws KalosError if it is rolled back */
 export async function follow({ id, canary, look, everywhere, back }: Followed): Promise<number> {
-  let [told, answeredMs] = [canary.join(), performance.now()];
+  let [reported, answeredMs] = [canary.join(), performance.now()];
   for (;;) {
     await after(LOOK_EVERY_MS);
     const now = await look().catch((error: unknown) => {
@@ -45,32 +45,32 @@ export async function follow({ id, canary, look, everywhere, back }: Followed): 
       process.stdout.write(`${everywhere}\n`);
       return EXIT.ok;
     }
-    if (candidate === null || candidate.turn.join() === told) continue;
+    if (candidate === null || candidate.turn.join() === reported) continue;
     process.stdout.write(
-      `${counted(candidate.done.length, 'member')} ${candidate.done.length === 1 ? 'does' : 'do'} well; next ${candidate.turn.join(', ')}\n`,
+      `${counted(candidate.done.length, 'member')} ${candidate.done.length === 1 ? 'is' : 'are'} healthy; next ${candidate.turn.join(', ')}\n`,
     );
-    told = candidate.turn.join();
+    reported = candidate.turn.join();
   }
 }
 
-/** How it stands, in lines. @param none what there is where nothing was pushed @param brief one, in words */
+/** The status, in lines. @param none shown if nothing was ever pushed @param brief describes one release or bundle */
 export function linesOf<Shown extends PushedAnswer>(
   { good, before, candidate, ended }: RolloutAnswer<Shown>,
   none: string,
   brief: (one: Shown) => string,
 ): string[] {
-  const lines = [`good      ${good === null ? none : brief(good)}`];
-  if (before !== null) lines.push(`before    ${brief(before)}`);
+  const lines = [`active    ${good === null ? none : brief(good)}`];
+  if (before !== null) lines.push(`previous  ${brief(before)}`);
   if (candidate !== null) {
     const since = when(candidate.sinceMs);
-    lines.push(`tried     ${brief(candidate)}: ${candidate.phase}, ${candidate.turn.join(', ')} since ${since}`);
-    if (candidate.done.length > 0) lines.push(`  is on ${candidate.done.join(', ')}`);
+    lines.push(`rolling   ${brief(candidate)}: ${candidate.phase}, ${candidate.turn.join(', ')} since ${since}`);
+    if (candidate.done.length > 0) lines.push(`  done on ${candidate.done.join(', ')}`);
     for (const { node, ok, reason } of candidate.reports)
-      lines.push(`  ${node}: ${ok ? 'well' : paint('red', printable(reason))}`);
+      lines.push(`  ${node}: ${ok ? 'healthy' : paint('red', printable(reason))}`);
   }
   if (ended !== null) {
-    const how = ended.outcome === 'back' ? `was taken back: ${printable(ended.reason)}` : 'is everywhere';
-    lines.push(`the last  ${ended.id.slice(0, 8)} ${how}`);
+    const how = ended.outcome === 'back' ? `was rolled back: ${printable(ended.reason)}` : 'is on all members';
+    lines.push(`last      ${ended.id.slice(0, 8)} ${how}`);
   }
   return lines;
 }

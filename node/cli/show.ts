@@ -1,4 +1,4 @@
-// `kalos metrics | incidents | conditions | logs | down`: what one asks of one machine most often, without SQL.
+// `kalos metrics | incidents | conditions | logs | down`: the most frequent questions about one machine, without SQL.
 import { closeSync, existsSync, fstatSync, readSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { openRegular } from '../adapters/regular-file.ts';
@@ -21,12 +21,12 @@ const CHUNK_BYTES = 64 * 1024;
 const TAIL_BYTES = 1024 * 1024;
 const DOWN_WITHIN_MS = 60_000;
 
-/** A name as SQL text. */
+/** A name as an SQL string. */
 const quoted = (text: string): string => `'${text.replaceAll("'", "''")}'`;
 
 const statusOf = (directory: string | undefined) => callAgent<AgentStatus>(directory, 'GET', '/v1/status');
 
-/** @param names parts of names; all metrics without any. */
+/** @param names parts of names; without any: all metrics. */
 export async function metrics(directory: string | undefined, names: readonly string[], format: Format): Promise<number> {
   const { name } = await statusOf(directory);
   const parts = names.map((part) => `name like ${quoted(`%${part}%`)}`).join(' or ');
@@ -38,7 +38,7 @@ export async function metrics(directory: string | undefined, names: readonly str
     format,
     names.length === 0
       ? undefined
-      : new KalosError('not-found', `no metric has ${names.join(' or ')} in its name`, 'see: kalos metrics'),
+      : new KalosError('not-found', `no metric name contains ${names.join(' or ')}`, 'see: kalos metrics'),
   );
 }
 
@@ -50,12 +50,12 @@ interface SeriesPast {
   coarse?: { mean: Past; most: Past };
 }
 
-/** What series were: ten minutes by the second, and where it is kept six hours by the minute. @param names parts of names. */
+/** Past values of series: ten minutes by the second and, if kept, six hours by the minute. @param names parts of names. */
 export async function history(directory: string | undefined, names: readonly string[], format: Format): Promise<number> {
   const all = await callForAll<string>(directory, '/v1/series');
   const chosen = all.filter((name) => names.length === 0 || names.some((part) => name.includes(part)));
   if (chosen.length === 0)
-    throw new KalosError('not-found', `no series named like ${names.join(' or ')}`, 'see: kalos metrics --history');
+    throw new KalosError('not-found', `no series name contains ${names.join(' or ')}`, 'see: kalos metrics --history');
   const shown = await Promise.all(
     chosen.slice(0, MAX_SHOWN_SERIES).map(async (name) => ({
       name,
@@ -73,12 +73,11 @@ export async function history(directory: string | undefined, names: readonly str
     }),
     data: { series: shown, all: chosen.length },
   });
-  if (chosen.length > shown.length)
-    process.stderr.write(paint('dim', `${chosen.length - shown.length} more: name them more closely\n`));
+  if (chosen.length > shown.length) process.stderr.write(paint('dim', `${chosen.length - shown.length} more: narrow the name\n`));
   return EXIT.ok;
 }
 
-/** The mean of each of so many stretches. */
+/** The mean of each of `count` buckets. */
 function inBuckets(values: readonly number[], count: number): number[] {
   const size = Math.max(1, Math.ceil(values.length / count));
   return Array.from({ length: Math.ceil(values.length / size) }, (_, i) => {
@@ -94,16 +93,16 @@ export async function incidents(directory: string | undefined, open: boolean, fo
   return runQuery(directory, sql, { timeoutMs: QUERY_TIMEOUT_MS, moments: ['opened'] }, format);
 }
 
-/** @throws KalosError where there is none of that name. */
-async function showsPolicy(directory: string | undefined, name: string): Promise<void> {
+/** @throws KalosError if there is no policy of that name. */
+async function mustKnowPolicy(directory: string | undefined, name: string): Promise<void> {
   const known = (await callAgent<KnownPolicy[]>(directory, 'GET', '/v1/policies')).map(({ policy }) => policy.name);
   if (!known.includes(name)) throw notFound('policy', name, known, 'kalos policy list');
 }
 
-/** @param policy undefined: of all. */
+/** @param policy undefined: all policies. */
 export async function cases(directory: string | undefined, policy: string | undefined, format: Format): Promise<number> {
   const all = (await callForAll<Case>(directory, '/v1/cases')).filter((one) => policy === undefined || one.policy === policy);
-  if (policy !== undefined && all.length === 0) await showsPolicy(directory, policy);
+  if (policy !== undefined && all.length === 0) await mustKnowPolicy(directory, policy);
   const result = ({ worked }: Case): string => (worked ? 'helped' : 'did not help');
   printRows(format, {
     headers: ['incident', 'policy', 'target', 'plan', 'result'],
@@ -126,12 +125,12 @@ export async function conditions(directory: string | undefined, format: Format):
     for (const { id, summary, target } of openIncidents)
       process.stdout.write(`${paint('yellow', id)}  ${printable(summary)}: ${printable(target)}\n`);
     for (const { name, reason } of unseen)
-      process.stdout.write(`${paint('dim', 'unseen')}  ${printable(name)}: ${printable(reason)}\n`);
+      process.stdout.write(`${paint('dim', 'unavailable')}  ${printable(name)}: ${printable(reason)}\n`);
   }
   return all.Ready === 'False' ? EXIT.degraded : EXIT.ok;
 }
 
-/** The end of a service's log, and what follows it where that is asked. */
+/** Prints the end of a service's log; with `follow`, new lines too. */
 export async function logs(directory: string | undefined, service: string, lines: number, follow: boolean): Promise<number> {
   const { services } = await statusOf(directory);
   const known = services.map(({ name }) => name);
@@ -139,7 +138,7 @@ export async function logs(directory: string | undefined, service: string, lines
   const { path, actuator } = stateDirectory(directory);
   const places = [process.env.KALOS_ACTUATOR === undefined ? actuator : dirname(process.env.KALOS_ACTUATOR), `${path}-actuator`];
   const file = places.map((place) => join(place, 'services', `${service}.log`)).find((candidate) => existsSync(candidate));
-  if (file === undefined) throw new KalosError('not-found', `${service} has written nothing yet`);
+  if (file === undefined) throw new KalosError('not-found', `${service} has no log output yet`);
   let offset = printTail(file, lines);
   while (follow) {
     await new Promise((resolve) => setTimeout(resolve, FOLLOW_EVERY_MS));
@@ -148,7 +147,7 @@ export async function logs(directory: string | undefined, service: string, lines
   return EXIT.ok;
 }
 
-/** A service may write to the directory of its log, and put something else there. */
+/** Only a regular file: a service may write to the directory of its log, and replace the log. */
 function opened(file: string): number {
   try {
     return openRegular(file);
@@ -173,7 +172,7 @@ function printTail(file: string, lines: number): number {
   }
 }
 
-/** A log that became smaller was rotated: it is read from its beginning. */
+/** A log that became smaller was rotated: it is read from the start. */
 function printFrom(file: string, offset: number): number {
   const fd = opened(file);
   try {
@@ -190,7 +189,7 @@ function printFrom(file: string, offset: number): number {
   }
 }
 
-/** Asks the agent to stop, and waits until it has. */
+/** Stops the agent, and waits for its end. */
 export async function down(directory: string | undefined): Promise<number> {
   const { name } = await statusOf(directory);
   await callAgent(directory, 'POST', '/v1/stop', {});
@@ -205,5 +204,5 @@ export async function down(directory: string | undefined): Promise<number> {
     process.stdout.write(`${name} has stopped\n`);
     return EXIT.ok;
   }
-  throw new KalosError('io', `${name} did not end within a minute`);
+  throw new KalosError('io', `${name} did not stop within a minute`, 'see: kalos log agent');
 }

@@ -1,4 +1,4 @@
-// `kalos change draft | sign | commit`: what cannot be taken back, by two operators.
+// `kalos change draft | sign | commit`: irreversible actions, signed by two operators.
 import { writeFileSync } from 'node:fs';
 import { OPERATORS_NEEDED, type SignedChange, signChange, signedChangeSchema } from '../action/signed-change.ts';
 import { readInput } from '../adapters/regular-file.ts';
@@ -12,7 +12,7 @@ import { paint, printable } from './output.ts';
 import { when } from './times.ts';
 
 function readChange(file: string): SignedChange {
-  const hint = 'kalos change draft TOOL … --out FILE makes one';
+  const hint = 'create one with: kalos change draft TOOL … --out FILE';
   let content: unknown;
   try {
     content = JSON.parse(readInput(file).toString('utf8'));
@@ -48,7 +48,7 @@ export async function draftChange(
   const calls = await callsOf(directory, words);
   const change = await callAgent<SignedChange>(directory, 'POST', '/v1/changes/draft', { calls, reason, forMs });
   write(out, change);
-  process.stdout.write(`${describe(change)}\n${out}: two operators sign it: kalos change sign ${out} --operator-key KEY\n`);
+  process.stdout.write(`${describe(change)}\n${out}: two operators must run: kalos change sign ${out} --operator-key KEY\n`);
   return EXIT.ok;
 }
 
@@ -57,7 +57,7 @@ export async function signChangeFile(file: string, keyFile: string): Promise<num
   write(file, signed);
   const next =
     signed.signatures.length < OPERATORS_NEEDED
-      ? 'another operator signs it too'
+      ? 'one more operator must sign it'
       : `on ${signed.node}: kalos change commit ${file}`;
   process.stdout.write(`${describe(signed)}\n${printable(next)}\n`);
   return EXIT.ok;

@@ -1,4 +1,4 @@
-// `kalos status`: the agent of this machine and the swarm as it sees it.
+// `kalos status`: the agent of this machine, and its view of the swarm.
 import { isBadCondition } from '../../swarm/state/status.ts';
 import { counted } from '../../swarm/words.ts';
 import type { AgentStatus } from '../agent/agent-status.ts';
@@ -15,7 +15,7 @@ export async function status(directory: string | undefined, format: Format): Pro
   return hasNoQuorum(answer) ? EXIT.noQuorum : isDegraded(answer) ? EXIT.degraded : EXIT.ok;
 }
 
-/** Half of the members, or fewer, are within reach: this may be the smaller side of a partition. */
+/** Half of the members or fewer are reachable: this may be the minority side of a partition. */
 function hasNoQuorum({ members }: AgentStatus): boolean {
   return members.length > 2 && members.filter(({ state }) => state === 'alive').length * 2 <= members.length;
 }
@@ -35,19 +35,19 @@ function render(answer: AgentStatus): string {
     `${paint('bold', answer.name)}  ${answer.mode}, up ${duration(answer.uptimeMs)}, version ${answer.version}, swarm ${answer.swarmId.slice(0, 8)}`,
     `  cpu ${share('system.cpu.utilization')}  memory ${share('system.memory.utilization')} (${available === undefined ? 'unknown' : bytes(available)} available)  load ${metrics['system.load.1m'] ?? 'unknown'}  ${counted(answer.auditRecords, 'audit record')}`,
     `  ${conditions.join('  ')}`,
-    ...(answer.page === null ? [] : [`  page ${answer.page}`]),
+    ...(answer.page === null ? [] : [`  web UI ${answer.page}`]),
     '',
-    `Swarm: ${counted(answer.members.length, 'member')}, ${answer.coordinator === undefined ? paint('red', `the swarm has no leader: ${answer.uncoordinated ?? 'reason unknown'}`) : `${answer.coordinator} coordinates in term ${answer.term}`}`,
+    `Swarm: ${counted(answer.members.length, 'member')}, ${answer.coordinator === undefined ? paint('red', `the swarm has no leader: ${answer.uncoordinated ?? 'reason unknown'}`) : `leader ${answer.coordinator}, term ${answer.term}`}`,
     table(
       ['node', 'state', 'role', 'peer'],
-      answer.members.map(({ name, state, role, peer }) => [name, state, role, peer]),
+      answer.members.map(({ name, state, role, peer }) => [name, state, role === 'coordinator' ? 'leader' : role, peer]),
     ),
   ];
   if (answer.services.length > 0) {
     lines.push(
       '',
       table(
-        ['service', 'state', 'pid', 'health', 'why'],
+        ['service', 'state', 'pid', 'health', 'reason'],
         answer.services.map(({ name, state, pid, health, why }) => [name, state, pid, health, why]),
       ),
     );
@@ -58,21 +58,22 @@ function render(answer: AgentStatus): string {
       '',
       paint(
         'red',
-        `The disk of the state directory refuses writes: ${answer.refusal}. The agent observes, and keeps its services running; ${remedyFor(answer.refusal)}.`,
+        `The state disk refuses writes: ${answer.refusal}. The agent only observes and keeps its services running; ${remedyFor(answer.refusal)}.`,
       ),
     );
-  if (answer.halted !== null) lines.push('', paint('red', `Acting is halted: ${answer.halted}. kalos resume allows it again.`));
+  if (answer.halted !== null)
+    lines.push('', paint('red', `Actions are halted: ${answer.halted}. kalos resume allows them again.`));
   if (answer.approvals.length > 0) {
     const rows = answer.approvals.map(({ id, incident, diff }) => [id, incident, diff.join('; ')]);
-    lines.push('', table(['waits for approval', 'incident', 'what'], rows));
+    lines.push('', table(['pending approval', 'incident', 'change'], rows));
   }
   for (const { name, reason } of answer.unseen)
-    lines.push('', paint('yellow', `declared, but cannot be seen: ${printable(name)}: ${printable(reason)}`));
+    lines.push('', paint('yellow', `declared but unavailable: ${printable(name)}: ${printable(reason)}`));
   if (answer.openIncidents.length > 0) {
     lines.push(
       '',
       table(
-        ['incident', 'state', 'target', 'what'],
+        ['incident', 'state', 'target', 'summary'],
         answer.openIncidents.map(({ id, state, target, summary }) => [id, state, target, summary]),
       ),
     );

@@ -1,5 +1,5 @@
-// `kalos top`: a live view of one machine and what KALOS does on it. Redrawn each second in the alternate screen; q ends
-// it. Where the output is no terminal, one picture is printed.
+// `kalos top`: a live view of one machine and of KALOS's actions on it. It is redrawn each second on the alternate screen; q
+// quits. If the output is not a terminal, it is printed once.
 import { isBadCondition } from '../../swarm/state/status.ts';
 import { counted } from '../../swarm/words.ts';
 import type { AgentStatus } from '../agent/agent-status.ts';
@@ -22,7 +22,7 @@ export interface TopData {
   nowMs: number;
 }
 
-/** The picture, a line each, no wider than asked. */
+/** The lines of the view, cut to a width. */
 export function renderTop({ status, overview, nowMs }: TopData, width: number, height: number): string[] {
   const head = [...header(status), ...graphs(overview, width), ''];
   const tail = incidents(overview, nowMs, width);
@@ -37,10 +37,10 @@ function header(status: AgentStatus): string[] {
   const mode = status.halted === null ? status.mode : paint('red', `halted: ${status.halted}`);
   const bad = Object.entries(status.conditions).filter(([name, value]) => isBadCondition(name, value));
   const health =
-    bad.length === 0 ? paint('green', 'all is well') : paint('red', bad.map(([name, value]) => `${name}=${value}`).join(' '));
+    bad.length === 0 ? paint('green', 'healthy') : paint('red', bad.map(([name, value]) => `${name}=${value}`).join(' '));
   return [
-    `${paint('bold', status.name)}  up ${duration(status.uptimeMs)}  mode ${mode}  swarm ${alive} of ${members.length}, ${coordinator === undefined ? 'no leader' : `${coordinator} coordinates`} (term ${term})`,
-    `${health}  ${counted(status.openIncidents.length, 'open incident')}  ${status.approvals.length} waiting for approval  load ${status.metrics['system.load.1m']?.toFixed(2) ?? 'unknown'}`,
+    `${paint('bold', status.name)}  up ${duration(status.uptimeMs)}  mode ${mode}  swarm ${alive} of ${members.length}, ${coordinator === undefined ? 'no leader' : `leader ${coordinator}`} (term ${term})`,
+    `${health}  ${counted(status.openIncidents.length, 'open incident')}  ${counted(status.approvals.length, 'pending approval')}  load ${status.metrics['system.load.1m']?.toFixed(2) ?? 'unknown'}`,
   ];
 }
 
@@ -67,8 +67,8 @@ function graphs({ series }: Overview, width: number): string[] {
 function services({ services: all }: AgentStatus, width: number): string[] {
   if (all.length === 0) return [];
   const one = ({ name, state, health }: (typeof all)[number]): string => {
-    const well = state === 'running' && !['refused', 'silent', 'failed'].includes(health);
-    return paint(well ? 'green' : 'red', `${name} ${state}${well ? '' : ` ${health}`}`);
+    const isHealthy = state === 'running' && !['refused', 'silent', 'failed'].includes(health);
+    return paint(isHealthy ? 'green' : 'red', `${name} ${state}${isHealthy ? '' : ` ${health}`}`);
   };
   return [cut(`services  ${all.map(one).join('  ')}`, width), ''];
 }
@@ -85,7 +85,7 @@ function processes({ processes: all }: Overview, width: number): string[] {
 }
 
 function incidents({ incidents: all, doing }: Overview, nowMs: number, width: number): string[] {
-  if (all.length === 0) return [paint('dim', 'no incidents; q ends this view')];
+  if (all.length === 0) return [paint('dim', 'no incidents; q quits')];
   const one = ({ id, summary, target, state, outcome, openedMs, closedMs }: (typeof all)[number]): string => {
     const when = duration(nowMs - openedMs).padStart(12);
     const colour = closedMs > 0 ? 'dim' : state === 'escalated' ? 'red' : 'yellow';
@@ -100,7 +100,7 @@ function incidents({ incidents: all, doing }: Overview, nowMs: number, width: nu
   return [paint('bold', 'INCIDENTS'), ...all.map(one), paint('dim', cut(printable(doing), width))];
 }
 
-/** Colours take no room. */
+/** Colours have no width. */
 function cut(line: string, width: number): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: colours are escape sequences
   const plain = line.replaceAll(/\u001b\[\d+m/g, '');
@@ -132,7 +132,7 @@ export async function top(directory: string | undefined): Promise<number> {
   return EXIT.ok;
 }
 
-/** An agent that is gone for a while is said so, and looked for again. */
+/** Redraws until q. If the agent does not answer, the error is shown above the last data, and it is called again. */
 async function redraw(directory: string | undefined, first: TopData, size: () => [number, number]): Promise<void> {
   let data: TopData | undefined;
   await untilQuit(EVERY_MS, async () => {

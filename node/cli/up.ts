@@ -36,15 +36,15 @@ export interface UpOptions {
   logFormat?: LogFormat;
 }
 
-/** The launcher starts it again. */
-const EXIT_ANEW = 75;
-/** Once the start is over: what it left behind is 4 MB of garbage that V8 would keep for hours in an agent at rest. */
+/** The launcher starts the agent again. */
+const EXIT_RESTART = 75;
+/** After the start: it leaves 4 MB of garbage, which V8 would keep for hours in an idle agent. */
 const COMPACT_AFTER_MS = 15_000;
-/** And now and then: what an agent allocates at rest is garbage within minutes, but V8 sees no need to collect it. */
+/** And periodically: an idle agent's allocations are garbage within minutes, but V8 does not collect them. */
 const COMPACT_EVERY_MS = 600_000;
 const TRIM_EVERY_MS = 60_000;
 
-/** How the user calls this program: what hints should show. */
+/** The command as the user types it, for hints. */
 export function commandName(): string {
   const invoked = process.env.KALOS_COMMAND;
   if (invoked === undefined || !invoked.includes('/')) return 'kalos';
@@ -53,7 +53,7 @@ export function commandName(): string {
 }
 
 export async function up(options: UpOptions): Promise<void> {
-  // The launcher hands --init over to the actuator and takes it out: it comes here only where there is none.
+  // The launcher removes --init and starts the actuator. So --init comes here only if there is no actuator.
   if (options.init === true)
     throw new KalosError('io', 'the actuator is not built', 'install g++ and run: node scripts/build-native.mjs');
   for (const flag of ['user', 'watchdog'] as const)
@@ -63,21 +63,21 @@ export async function up(options: UpOptions): Promise<void> {
   ownLog.configure(flags);
   const { log } = ownLog;
   const failed = (error: unknown): void => {
-    // It is to stop: a failure meanwhile does not restart it.
+    // It is stopping: a failure now does not restart it.
     if (signals.isEnding) return log('warn', `while stopping: ${reasonOf(error)}`);
-    const kept = keepFailure(stateDirectory(options.dir).path, error);
-    log('error', `the agent failed: ${reasonOf(error)}${kept}`);
+    const where = keepFailure(stateDirectory(options.dir).path, error);
+    log('error', `the agent failed: ${reasonOf(error)}${where}`);
     startAgain(log);
   };
-  // From the very start, so that a signal during the start leads to a clean stop too.
+  // From the beginning, so that a signal during the start leads to a clean stop too.
   const signals = new Signals(log, failed);
-  process.on('uncaughtException', failed); // a rejection that nobody took, too
-  // An agent outlives the terminal that started it.
+  process.on('uncaughtException', failed); // unhandled rejections too
+  // An agent may outlive the terminal that started it.
   for (const stream of [process.stdout, process.stderr]) stream.removeAllListeners('error').on('error', () => undefined);
   takeName();
-  const { startNode } = await import('../main.ts'); // libp2p is loaded by the one command that needs it
+  const { startNode } = await import('../main.ts'); // only this command loads libp2p
   const { dir, config, name, mode, listen, join: addresses, rootKeys } = options;
-  // More than half of them, where it is not said.
+  // By default a majority.
   const rootThreshold = options.rootThreshold ?? Math.floor(rootKeys / 2) + 1;
   const node = await startNode({
     directory: dir,
@@ -87,7 +87,7 @@ export async function up(options: UpOptions): Promise<void> {
     mode,
     listen,
     join: addresses,
-    mdns: options.mdns ? undefined : false, // without the flag, what the configuration says
+    mdns: options.mdns ? undefined : false, // without the flag, as configured
     page: options.page === undefined || !/^\d+$/.test(options.page) ? options.page : `127.0.0.1:${options.page}`,
     entry: process.argv[1] ?? '',
     agent_log: Object.keys(flags).length === 0 ? undefined : flags,
@@ -106,13 +106,13 @@ export async function up(options: UpOptions): Promise<void> {
   setInterval(trim, TRIM_EVERY_MS).unref();
 }
 
-/** A release on trial is given up instead, by the launcher. */
+/** A release on trial is not restarted: the launcher abandons it. */
 function startAgain(log: AgentLog['log']): never {
   const { KALOS_LAUNCHER: launcher, KALOS_TRIAL: trial, [FAILURES_KEY]: before } = process.env;
   if (launcher === undefined || trial !== undefined) process.exit(EXIT.error);
   const failures = afterFailure(before, Date.now());
   if (failures === undefined) {
-    log('error', 'the agent failed 4 times within 10 minutes: it is not restarted; see the errors above');
+    log('error', 'the agent failed 4 times in 10 minutes and is not restarted; see the errors above');
     process.exit(EXIT.error);
   }
   log('warn', 'the agent restarts; its services keep running');
@@ -120,38 +120,38 @@ function startAgain(log: AgentLog['log']): never {
   restart();
 }
 
-/** As what was chosen meanwhile: by the launcher, in this one’s place, or as its child where that watches over it. */
+/** Restarts with the release that is now chosen: executes the launcher in this process, or exits for a launcher that waits. */
 function restart(): never {
   const launcher = process.env.KALOS_LAUNCHER;
   if (launcher !== undefined && process.env.KALOS_TRIAL === undefined)
     process.execve?.(launcher, [launcher, ...process.argv.slice(2)], process.env);
-  process.exit(EXIT_ANEW);
+  process.exit(EXIT_RESTART);
 }
 
-/** Writes the stack to a file, for a report. @returns where it is, in words. */
+/** Writes the stack to a file, for a report. @returns a text with the path. */
 function keepFailure(directory: string, error: unknown): string {
   const file = join(directory, 'last-failure');
   try {
     writeFileSync(file, `${iso(Date.now())}\n${inspect(error)}\n`, { mode: 0o600 });
-    return `; the stack, for a report, is in ${file}`;
+    return `; the stack is in ${file}: please report it`;
   } catch {
     return '';
   }
 }
 
-/** What top and other agents show it as, in the place of Node's own `MainThread`; its arguments stay as they are. */
+/** Sets the process name that top shows, instead of Node's `MainThread`; the arguments stay. */
 function takeName(): void {
   try {
     writeFileSync('/proc/self/comm', 'kalos');
   } catch {
-    // a name is no reason not to start
+    // the agent starts without it
   }
 }
 
-/** An agent that gets a signal to stop while it starts, and is not up after this, exits at once. */
+/** An agent that is stopped during its start exits after this time, even if it is not up. */
 const STARTED_WITHIN_MS = 10_000;
 
-/** SIGINT and SIGTERM stop the agent cleanly, SIGHUP makes it read its configuration again; a stop during the start waits for its end. */
+/** SIGINT and SIGTERM stop the agent cleanly, SIGHUP reloads its configuration. A stop during the start waits until the agent is up. */
 class Signals {
   readonly #log: AgentLog['log'];
   readonly #failed: (error: unknown) => void;
@@ -166,7 +166,7 @@ class Signals {
     process.on('SIGHUP', () => this.#reload());
   }
 
-  /** It was up, and is to stop. */
+  /** It was up, and is stopping. */
   get isEnding(): boolean {
     return this.#isToStop && this.#node !== undefined;
   }
@@ -180,13 +180,13 @@ class Signals {
     if (this.#isToStop) process.exit(EXIT.error);
     this.#isToStop = true;
     if (this.#node !== undefined) return this.#end(this.#node);
-    this.#log('info', 'stopping once the agent is up; once more to stop at once');
+    this.#log('info', 'will stop when the agent is up; repeat the signal (^C) to stop now');
     setTimeout(() => (this.#node === undefined ? process.exit(EXIT.error) : undefined), STARTED_WITHIN_MS).unref();
   }
 
   #end(node: RunningNode): void {
     this.#notifier?.stopping();
-    this.#log('info', 'stopping services and the agent; once more to stop at once');
+    this.#log('info', 'stopping services and the agent; repeat the signal (^C) to stop now');
     node.stop().then(
       () => process.exit(EXIT.ok),
       (error: unknown) => {
@@ -196,7 +196,7 @@ class Signals {
     );
   }
 
-  /** An agent that starts reads it anyway. */
+  /** An agent that is starting reads the configuration anyway. */
   #reload(): void {
     this.#node?.reload().then(({ taken, lines }) => {
       for (const line of lines) this.#log(taken ? 'info' : 'warn', line);
@@ -204,10 +204,10 @@ class Signals {
   }
 }
 
-/** What a program reads in place of the welcome. */
+/** Logged instead of the welcome if the log is JSON. */
 export function upLine({ agent, directory, page }: RunningNode): string {
   const { version, name, mode, swarmId, addresses } = agent.status();
-  return `KALOS ${version}: agent ${name} is up in ${directory.path}, swarm ${swarmId.slice(0, 8)}, mode ${mode}, listens ${addresses[0] ?? 'nowhere'}${page === undefined ? '' : `, page ${page}`}`;
+  return `KALOS ${version}: agent ${name} is up in ${directory.path}, swarm ${swarmId.slice(0, 8)}, mode ${mode}, listens ${addresses[0] ?? 'on no address'}${page === undefined ? '' : `, web UI ${page}`}`;
 }
 
 export function welcome({ agent, directory, sensorFallback, page, founded }: RunningNode): string {
@@ -222,17 +222,17 @@ export function welcome({ agent, directory, sensorFallback, page, founded }: Run
     `  services   ${services(status, directory.configFile)}`,
     `  mode       ${MODE_TEXT[status.mode]}`,
     `  listens    ${address}`,
-    ...(page === undefined ? [] : [`  page       ${page}`]),
+    ...(page === undefined ? [] : [`  web UI     ${page}`]),
     '',
     ...(founded
       ? [
-          `A swarm begins here. Its root key lies in ${directory.rootKeys}: keep a copy elsewhere.`,
+          `Created a new swarm. Its root key is in ${directory.rootKeys}: keep a copy elsewhere.`,
           'Join a second agent to it, from another terminal:',
           `  ${kalos} up --name second --dir ${directory.path}-second --join "$(${kalos} token create -q${here})"`,
           ...(isLoopback(address) ? ['  (for other machines start this one with --listen 0.0.0.0:7700)'] : []),
         ]
       : []),
-    'Ask any of them:',
+    'Then query any agent:',
     `  ${kalos} status${here}`,
     `  ${kalos} query${here} "select node, state, cpu, memory from nodes"`,
     '',
@@ -240,9 +240,9 @@ export function welcome({ agent, directory, sensorFallback, page, founded }: Run
 }
 
 const MODE_TEXT: Record<AgentStatus['mode'], string> = {
-  observe: 'observe: decides and shows; --mode act lets it repair',
+  observe: 'observe: proposes only; --mode act lets it repair',
   advise: 'advise: asks before it repairs (kalos approve)',
-  act: 'act: repairs by itself what is reversible',
+  act: 'act: makes reversible repairs by itself',
 };
 
 function isLoopback(address: string): boolean {

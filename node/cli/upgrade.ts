@@ -1,4 +1,4 @@
-// `kalos upgrade push | status | withdraw`: releases of KALOS for all machines that take any, tried on a few first.
+// `kalos upgrade push | status | withdraw`: releases of KALOS for machines with upgrades = true, canaries first.
 import { readInput } from '../adapters/regular-file.ts';
 import { callAgent } from '../api/client.ts';
 import type { UpgradeAnswer, UpgradesAnswer } from '../api/upgrade-routes.ts';
@@ -16,11 +16,15 @@ function readArchive(file: string): string {
   try {
     return readInput(file).toString('base64');
   } catch (error) {
-    throw new KalosError('usage', `cannot read ${file}: ${(error as Error).message}`, 'npm pack makes an archive of KALOS');
+    throw new KalosError(
+      'usage',
+      `cannot read ${file}: ${(error as Error).message}`,
+      'create an archive of KALOS with: npm pack',
+    );
   }
 }
 
-/** Has a release tried on a few members, then taken by all in waves; tells how it goes until it is over. */
+/** Rolls out a release to canaries, then in waves to all members; prints the progress until the end. */
 export async function pushRelease({ dir, canary, soak, wait }: PushOptions, file: string): Promise<number> {
   const body = { archive: readArchive(file), ...(canary !== undefined && { canary }), soakMs: soak };
   const pushed = await callAgent<{ index: number; upgrade: string; version: string; canary: string[] }>(
@@ -30,14 +34,14 @@ export async function pushRelease({ dir, canary, soak, wait }: PushOptions, file
     body,
   );
   const { index, upgrade, version } = pushed;
-  process.stdout.write(`decision ${index}: KALOS ${version}, tried on ${pushed.canary.join(', ')} for ${exactly(soak)}\n`);
+  process.stdout.write(`decision ${index}: KALOS ${version}, canaries ${pushed.canary.join(', ')} for ${exactly(soak)}\n`);
   if (!wait) return EXIT.ok;
   return follow({
     id: upgrade,
     canary: pushed.canary,
     look: () => look(dir),
-    everywhere: `${version} is everywhere`,
-    back: 'taken back, and the last good release runs',
+    everywhere: `${version} runs on all members`,
+    back: 'rolled back to the last good release',
   });
 }
 
@@ -46,13 +50,13 @@ export async function showUpgrade(directory: string | undefined, format: Format)
   printWhole(format, { ...answer }, () => {
     const byVersion = Map.groupBy(answer.versions, ({ version }) => version);
     const runs = [...byVersion].map(([version, some]) => `runs ${version}: ${some.map(({ node }) => node).join(', ')}`);
-    return [...linesOf(answer, 'each machine’s own package', brief), ...runs].join('\n');
+    return [...linesOf(answer, 'the installed package of each machine', brief), ...runs].join('\n');
   });
   return EXIT.ok;
 }
 
 export async function withdrawRelease(directory: string | undefined, reason: string): Promise<number> {
   const { index } = await callAgent<{ index: number }>(directory, 'POST', '/v1/upgrades/withdraw', { reason });
-  process.stdout.write(`decision ${index}: the release is taken back\n`);
+  process.stdout.write(`decision ${index}: the release is rolled back\n`);
   return EXIT.ok;
 }

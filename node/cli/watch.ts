@@ -1,4 +1,4 @@
-// `kalos watch TOPIC` and `kalos api-token`: what changes, as it changes; and who may ask over HTTP.
+// `kalos watch TOPIC` and `kalos api-token`: a stream of changes; and tokens for the HTTP API.
 import type { ApiToken, Scope } from '../agent/api-tokens.ts';
 import { callAgent, follow } from '../api/client.ts';
 import type { FeedEvent } from '../api/feed.ts';
@@ -9,7 +9,7 @@ import { iso, localTimes, Moment, when, withMoments } from './times.ts';
 
 const ABOUT = ['node', 'policy', 'target', 'summary'] as const;
 
-/** A change as a line of the table, of JSON or of CSV, or as a document of YAML. */
+/** One change: a line of text, JSON or CSV, or a YAML document. */
 export function renderChange(event: FeedEvent, format: Format): string {
   const { atMs, topic, subject, text, data: more } = event;
   if (format === 'json') return `${printableJson(JSON.stringify(withMoments(event)))}\n`;
@@ -22,14 +22,14 @@ export function renderChange(event: FeedEvent, format: Format): string {
 }
 
 export async function watch(directory: string | undefined, topic: string, format: Format): Promise<number> {
-  if (process.stderr.isTTY) process.stderr.write(paint('dim', `what changes of ${topic} comes here; ^C ends it\n`));
+  if (process.stderr.isTTY) process.stderr.write(paint('dim', `watching ${topic}; ^C stops\n`));
   if (format === 'csv') process.stdout.write(csvLine(['time', 'topic', 'subject', 'text', ...ABOUT]));
   await follow(
     directory,
     `/v1/watch/${encodeURIComponent(topic)}`,
     (data) => void process.stdout.write(renderChange(data as FeedEvent, format)),
   );
-  return EXIT.error; // the agent has gone
+  return EXIT.error; // the connection to the agent was lost
 }
 
 export async function createApiToken(
@@ -38,7 +38,7 @@ export async function createApiToken(
 ): Promise<number> {
   const { token, untilMs } = await callAgent<{ token: string; untilMs: number }>(directory, 'POST', '/v1/api-tokens', given);
   process.stdout.write(`${token}\n`);
-  process.stderr.write(paint('dim', `scope ${given.scope}, until ${when(untilMs)}; it is told only now\n`));
+  process.stderr.write(paint('dim', `scope ${given.scope}, until ${when(untilMs)}; the token is shown only once\n`));
   return EXIT.ok;
 }
 
@@ -54,6 +54,6 @@ export async function listApiTokens(directory: string | undefined, format: Forma
 
 export async function revokeApiToken(directory: string | undefined, id: string): Promise<number> {
   await callAgent(directory, 'POST', `/v1/api-tokens/${encodeURIComponent(id)}/removal`);
-  process.stdout.write(`token ${id} has ended\n`);
+  process.stdout.write(`token ${id} is revoked\n`);
   return EXIT.ok;
 }

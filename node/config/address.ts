@@ -1,6 +1,6 @@
-// What an address tells: by itself, for the command line loads it with every call.
+// Questions about listen addresses. A small file, because every command loads it.
 
-/** Of `host:port`: reachable from this machine alone. */
+/** Whether `host:port` is reachable from this machine only. */
 export function isLoopback(address: string): boolean {
   return /^(127(\.\d{1,3}){3}|localhost|\[::1\])(:\d+)?$/.test(address);
 }

@@ -1,4 +1,4 @@
-// From the configuration, as it is written, to what an agent is made of: the same in reality and in simulation.
+// Converts the configuration to the settings of an agent, for real and for simulated agents.
 import type { AgentConfig } from '../agent/agent-config.ts';
 import { shippedPolicies } from '../detection/adapters/shipped-policies.ts';
 import type { Declared } from '../telemetry/declared.ts';
@@ -31,7 +31,7 @@ export function agentSettings(config: Config): AgentSettings {
   };
 }
 
-/** @param where `HOST:PORT`, or a port of this machine */
+/** @param where `HOST:PORT`, or a port of this machine. */
 function placeOf(where: string | number | undefined): { host: string; port: number } | undefined {
   if (where === undefined) return undefined;
   const [port = '', host = '127.0.0.1'] = String(where).split(':').reverse();

@@ -1,5 +1,5 @@
-// The configuration of an agent: kalos.toml in its state directory or named by --config, then flags on top.
-// Unknown keys are refused with a suggestion; a wrong value is named with its place.
+// The schema of an agent's configuration, and its check. An unknown key is rejected with a suggestion; an invalid value is reported
+// with its place. Layers of files, environment and flags: layers.ts.
 import { z } from 'zod';
 import { domainSchema } from '../../consensus/committee/fitness.ts';
 import { PLAIN_PATH } from '../../consensus/vote/claim.ts';
@@ -37,7 +37,7 @@ const MAX_GRACE_S = 600;
 const MIN_LOG_BYTES = 4_096;
 const MAX_PATTERN_LENGTH = 200;
 const MAX_CONFIG_FILES = 16;
-const MAX_SERVERS = 3; // as many as resolv.conf(5) takes
+const MAX_SERVERS = 3; // the limit of resolv.conf(5)
 const DEFAULT_RENEW_DAYS = 14;
 
 const patternSchema = z
@@ -117,12 +117,12 @@ const serviceShape = {
 const serviceSchema = z
   .strictObject(serviceShape)
   .refine(({ check, port }) => !(check?.kind === 'http' || check?.kind === 'tcp') || port !== undefined, {
-    message: 'a check by http or tcp needs the port',
+    message: 'needs the port of the service, for a check by http or tcp',
     path: ['check'],
   })
-  .refine(({ command, unit }) => (command === undefined) !== (unit === undefined), 'a service has either a command or a unit')
+  .refine(({ command, unit }) => (command === undefined) !== (unit === undefined), 'needs either a command or a unit')
   .refine(({ failover, unit, task }) => failover !== true || (unit === undefined && task !== true), {
-    message: 'a service for fail-over has a command of its own: neither a systemd unit nor a task',
+    message: 'needs a command: a systemd unit or a task cannot fail over',
     path: ['failover'],
   })
   .transform(({ log_bytes, port_exclusive, command = [], ...rest }) => ({
@@ -177,7 +177,7 @@ const resolverSchema = z.strictObject({
   probe: z.string().min(1).max(253).default('localhost'),
 });
 
-/** Where an agent listens unless it is told: reachable from this machine alone. */
+/** The default listen address: reachable from this machine only. */
 export const DEFAULT_LISTEN = { host: '127.0.0.1', port: 7700 } as const;
 
 const listenPattern = /^(\[[0-9a-fA-F:.]+\]|[0-9.]+):([0-9]{1,5})$/;
@@ -210,7 +210,7 @@ function span(leastMs: number, mostMs: number) {
     .pipe(z.number().min(leastMs, should).max(mostMs, should));
 }
 
-/** A key that people know from elsewhere, or from what is planned: refused by name, with the reason. */
+/** A key of other software, or of a later version: rejected by name, with the reason. */
 function notYet(reason: string) {
   return z.undefined({ error: `not in this version: ${reason}` }).optional();
 }
@@ -251,7 +251,7 @@ export const configSchema = z.strictObject({
     .refine(
       ({ listen, certificate, key }) =>
         listen === 'off' || isLoopback(listen) || (certificate !== undefined && key !== undefined),
-      { path: ['listen'], message: 'other machines can reach this address: it needs certificate and key (PEM files)' },
+      { path: ['listen'], message: 'listening on a non-loopback address needs certificate and key (PEM files)' },
     )
     .prefault({}),
   policy_engine: z
@@ -259,7 +259,7 @@ export const configSchema = z.strictObject({
       evaluation_interval: span(200, 60_000).optional(),
       max_rules: z.number().int().min(1).max(MAX_RULES).optional(),
       max_concurrent_executions: z.number().int().min(1).max(MAX_CONCURRENT).optional(),
-      rule_timeout: notYet('an expression is bounded by its size (500 nodes, 32 deep), which takes microseconds'),
+      rule_timeout: notYet('the size of an expression is limited instead (500 nodes, 32 deep)'),
     })
     .default({}),
   ai_engine: z
@@ -267,8 +267,8 @@ export const configSchema = z.strictObject({
       anomaly_threshold: z.number().min(3).max(50).optional(),
       prediction_horizon: notYet('there are no forecasts in this version'),
       enabled: notYet('the incident model is used where it is installed; see kalos doctor'),
-      model_path: notYet('models come with the package'),
-      learning_rate: notYet('nothing in this version has a rate of learning'),
+      model_path: notYet('the package contains the models'),
+      learning_rate: notYet('there is no learning rate in this version'),
     })
     .default({}),
   ebpf: z
@@ -283,11 +283,11 @@ export const configSchema = z.strictObject({
   policy: z.array(policySchema).max(MAX_RULES).default([]),
 });
 export type Config = Omit<z.infer<typeof configSchema>, 'service'> & {
-  /** Each after those that it depends on. */
+  /** In start order: each service after its dependencies. */
   service: ServiceSpec[];
 };
 
-/** Overrides from the command line; undefined leaves what the file says. */
+/** Overrides from the command line; undefined: as in the files. */
 export interface ConfigFlags {
   name?: string | undefined;
   mode?: string | undefined;
@@ -298,7 +298,7 @@ export interface ConfigFlags {
   agent_log?: Partial<LogSettings> | undefined;
 }
 
-/** The keys that a variable can set, by its name: those of one value, and lists of texts. */
+/** The keys that environment variables can set, by variable: single values, and lists of strings. */
 export const ENVIRONMENT_KEYS: ReadonlyMap<string, { path: readonly string[]; list: boolean }> = new Map(
   [
     ...['name', 'mode', 'listen', 'mdns', 'upgrades', 'issuers', 'inspect', 'failure_domain'].map((key) => ({
@@ -312,7 +312,7 @@ export const ENVIRONMENT_KEYS: ReadonlyMap<string, { path: readonly string[]; li
   ].map((one) => [`KALOS_${one.path.join('_').toUpperCase()}`, one]),
 );
 
-/** Whether a key takes this value. */
+/** Whether a key accepts this value. */
 export function takes(path: readonly string[], value: unknown): boolean {
   const document = path.reduceRight<unknown>((inner, key) => ({ [key]: inner }), value);
   const parsed = configSchema.safeParse(document);
@@ -320,8 +320,8 @@ export function takes(path: readonly string[], value: unknown): boolean {
 }
 
 /**
- * @param layers the later over the earlier.
- * @throws KalosError `config` naming every key that is wrong, and the layer that it comes from.
+ * @param layers later ones override earlier ones.
+ * @throws KalosError `config` with each invalid key and its layer.
  */
 export function resolveConfig(layers: readonly Layer[]): Config {
   const merged = mergeLayers(layers);
@@ -338,10 +338,7 @@ export function resolveConfig(layers: readonly Layer[]): Config {
   checkPolicies(parsed.data.policy, (nth) => placeIn(layers, merged, ['policy', nth]) ?? origin);
   const order = startOrder(service);
   if (!order.ok)
-    throw new KalosError(
-      'config',
-      `${origin}: services that need each other in a circle, or one that is not declared: ${order.names.join(', ')}`,
-    );
+    throw new KalosError('config', `${origin}: circular or undeclared service dependency: ${order.names.join(', ')}`);
   return { ...parsed.data, service: order.services };
 }
 
@@ -357,26 +354,27 @@ function checkPolicies(policies: readonly Policy[], placeOfPolicy: (nth: number)
     }
 }
 
-/** One line for each issue: the place, the value, and what it must be. */
+/** What `describe` needs to find the place of a key. */
 interface Place {
   layers: readonly Layer[];
   merged: Merged;
   fallback: string;
 }
 
+/** One line for each issue: the place, the value, and what it must be. */
 function describe(issue: z.core.$ZodIssue, place: Place): string[] {
   const { path } = issue;
   if (issue.code === 'unrecognized_keys') {
     const known = keysAt(configSchema, path);
-    return issue.keys.map((key) => `${saidAt(place, [...path, key])}: ${unknownKey(key, known)}`);
+    return issue.keys.map((key) => `${setAt(place, [...path, key])}: ${unknownKey(key, known)}`);
   }
   const value = valueAt(place.merged, path);
   const given = value === undefined || path.includes('environment') ? '' : ` = ${shownAt(path, value)}`;
-  return [`${saidAt(place, path)}${given}: ${shouldBe(issue, value)}`];
+  return [`${setAt(place, path)}${given}: ${shouldBe(issue, value)}`];
 }
 
 /** Where a value is set: file, line and key; variable; or flag. */
-function saidAt({ layers, merged, fallback }: Place, path: readonly PropertyKey[]): string {
+function setAt({ layers, merged, fallback }: Place, path: readonly PropertyKey[]): string {
   const origin = originOf(merged, path) ?? fallback;
   const key = placeOf(path);
   const [first = '', second] = path.map(String);
@@ -388,7 +386,7 @@ function saidAt({ layers, merged, fallback }: Place, path: readonly PropertyKey[
   return origin === 'flags' ? `--${flag}` : `${placeIn(layers, merged, path) ?? fallback}: ${key}`;
 }
 
-/** Of a token the beginning, enough to recognise it; of a table no environment of a service. */
+/** A value for a message: of a token only the beginning; without the environment of a service. */
 function shownAt(path: readonly PropertyKey[], value: unknown): string {
   if (path[0] === 'join' && typeof value === 'string' && value.length > 12) return `${shortly(value.slice(0, 8))}…`;
   return shortly(JSON.parse(JSON.stringify(value, (key, inner) => (key === 'environment' ? '(hidden)' : inner)) ?? 'null'));

@@ -8,15 +8,15 @@ export interface Entry {
   origin: string;
 }
 
-/** Tables whose values may be secrets: their keys are shown, the values are not. */
+/** Tables with values that may be secrets: only their keys are shown. */
 const SECRET_KEYS: ReadonlySet<string> = new Set(['environment']);
 const HIDDEN = '(hidden)';
 
-/** With what is compared and never shown. */
+/** With the bare value, which is compared and never shown. */
 export interface WholeEntry extends Entry {
-  /** The value, secrets and all. */
+  /** The value, including secrets. */
   bare: unknown;
-  /** The item of a list of tables that it is of: `service.web`. */
+  /** The item that it belongs to, if it is in a list of tables: `service.web`. */
   item?: string;
 }
 
@@ -49,7 +49,7 @@ const isTable = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value);
 const tableOf = (value: unknown): Record<string, unknown> => (isTable(value) ? value : {});
 
-/** A table keeps its keys. */
+/** Hides a secret value; a table keeps its keys. */
 function hidden(key: string | undefined, value: unknown): unknown {
   if (key === undefined || !SECRET_KEYS.has(key)) return value;
   if (typeof value !== 'object' || value === null) return HIDDEN;

@@ -1,5 +1,5 @@
-// Where a configuration comes from, the later over the earlier: defaults, the system's files, the agent's own file, the
-// environment, flags. Tables merge key by key, lists of tables by the name of each; anything else is replaced.
+// The layers of a configuration: defaults, the system's files, the agent's own file, environment, flags. Later ones override earlier
+// ones. Tables merge key by key, lists of tables by the name of each item; other values are replaced.
 
 import { lineOf } from './lines.ts';
 
@@ -7,7 +7,7 @@ export interface Layer {
   /** A file's path, `environment` or `flags`. */
   origin: string;
   document: Readonly<Record<string, unknown>>;
-  /** Of a file: to say on which line something is. */
+  /** The text of a file, to find the line of a key. */
   text?: string | undefined;
 }
 
@@ -21,14 +21,14 @@ export interface Merged {
 
 type Table = Readonly<Record<string, unknown>>;
 
-/** What names an item of a list of tables. */
+/** Keys that name an item of a list of tables. */
 const NAMES = ['name', 'key', 'path', 'directory', 'start'] as const;
 
 function isTable(value: unknown): value is Table {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** @returns undefined for an item without a name: then it stands for itself. */
+/** @returns undefined for an item without a name: it is never merged. */
 export function nameOf(item: unknown): string | undefined {
   if (!isTable(item)) return undefined;
   const key = NAMES.find((one) => typeof item[one] === 'string');
@@ -57,7 +57,7 @@ function mergeKey({ document, origins, items }: Merged, key: string, value: unkn
     const names = value.map(nameOf);
     origins.set(key, origin);
     for (const item of value) if (isTable(item)) items.set(item, origin);
-    // Twice in one file is a mistake, which is told; in a later one it is meant.
+    // The same name twice in one file is an error, which is reported later; in a later file it overrides.
     const kept = Array.isArray(before) ? before.filter((item) => !names.includes(nameOf(item) ?? '')) : [];
     return [...kept, ...value];
   }
@@ -73,13 +73,13 @@ export function originOf({ document, origins, items }: Merged, path: readonly Pr
   return (isTable(item) ? items.get(item) : origins.get(`${key}.${second}`)) ?? origins.get(key);
 }
 
-/** `FILE:LINE` of a place in the merged document, if it comes from a file whose text is known; else the layer alone. */
+/** `FILE:LINE` of a place in the merged document, if the text of the file is known; else only the layer. */
 export function placeIn(layers: readonly Layer[], merged: Merged, path: readonly PropertyKey[]): string | undefined {
   const origin = originOf(merged, path);
   const layer = layers.find((one) => one.origin === origin);
   if (layer?.text === undefined) return origin;
   const [key = '', index, ...rest] = path;
-  // Lists are made of the items of several files.
+  // A list may have items of several files.
   const item = typeof index === 'number' ? valueAt(merged, [key, index]) : undefined;
   const own = layer.document[String(key)];
   const nth = item !== undefined && Array.isArray(own) ? own.indexOf(item) : -1;
@@ -87,7 +87,7 @@ export function placeIn(layers: readonly Layer[], merged: Merged, path: readonly
   return line === undefined ? origin : `${origin}:${line}`;
 }
 
-/** What stands at a place of the merged document. */
+/** The value at a place of the merged document. */
 export function valueAt({ document }: Merged, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>(
     (value, key) => (typeof value === 'object' && value !== null ? (value as Record<PropertyKey, unknown>)[key] : undefined),

@@ -1,4 +1,4 @@
-// Which line of a TOML file a key stands on: for messages, in which an editor can be led there. The parser does not say.
+// Finds the line of a key in a TOML file, for messages that an editor can follow. The parser does not report it.
 
 type Path = readonly PropertyKey[];
 
@@ -11,11 +11,11 @@ const QUOTES = ['"""', "'''"] as const;
 
 const partsOf = (keys: string): string[] => (keys.match(PART) ?? []).map((part) => part.replace(/^["'](.*)["']$/, '$1'));
 
-/** How much of a path a place is the beginning of; -1 where it leads elsewhere. */
+/** The length of `place` if it is a prefix of `path`; else -1. */
 const shared = (place: Path, path: Path): number =>
   place.length <= path.length && place.every((part, i) => String(part) === String(path[i])) ? place.length : -1;
 
-/** @param path as the parsed document has it: `service`, 1, `port`. @returns the line of the key, or of what it stands in; undefined: not there */
+/** @param path as the parsed document has it: `service`, 1, `port`. @returns the line of the key, or of the table that contains it; undefined if there is neither */
 export function lineOf(text: string, path: Path): number | undefined {
   let best = { length: 0, line: 0 };
   let table: PropertyKey[] = [];
@@ -35,7 +35,7 @@ export function lineOf(text: string, path: Path): number | undefined {
       const parts = partsOf(keys);
       const nth = (counts.get(keys) ?? -1) + 1;
       if (brackets === '[[') counts.set(keys, nth);
-      // A table within a list of tables is of its last item.
+      // A table within a list of tables belongs to the last item.
       const [first = '', ...rest] = parts;
       const of = counts.get(first);
       table = brackets === '[[' ? [...parts, nth] : of === undefined ? parts : [first, of, ...rest];

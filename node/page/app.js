@@ -1,19 +1,19 @@
 // @ts-check
-// The page of an agent: asks its API, shows what it says, and changes nothing. No dependency, no build.
+// The web UI of an agent: reads its API and shows the answers; it changes nothing. No dependencies, no build.
 
 const $ = (id) => /** @type {any} */ (document.getElementById(id));
 const SVG = 'http://www.w3.org/2000/svg';
 const SECOND_MS = 1_000;
 const SELDOM_MS = 5_000;
-/** Without any answer for so long, the agent counts as gone. */
+/** After this time without an answer the agent counts as down. */
 const SILENT_MS = 5_000;
-/** What a request may take that machines are asked for; a statement of the query box may ask for ten seconds itself. */
+/** Time-out of a request that other machines answer; a query of the query box itself may take ten seconds. */
 const REQUEST_MS = 20_000;
 
-/** What turns the direction of text, by which one name looks like another. */
+/** Characters that change the direction of text, which can make one name look like another. */
 const TURNS = /[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
-/** Text is always set as text: what machines say is never read as HTML. */
+/** Text is always set as text: data of machines is never parsed as HTML. */
 function make(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, String(value));
@@ -29,7 +29,7 @@ function draw(name, attributes = {}, text = '') {
   return element;
 }
 
-// Asking
+// Requests
 
 async function api(path, body) {
   const token = sessionStorage.getItem('token');
@@ -42,18 +42,18 @@ async function api(path, body) {
   });
   const answer = await response.json();
   answered();
-  // Something that needs a token was asked for, or all needs one here.
+  // This request, or every request to this agent, needs a token.
   if (response.status === 401 || /needs a token/.test(answer.error ?? '')) $('login').hidden = false;
   if (!response.ok) throw new Error(answer.error);
   return answer;
 }
 
-// Whether the agent answers at all
+// Whether the agent answers
 
-/** When it answered last, and since when it owes an answer: a page that nobody looks at asks nothing. */
+/** When the agent answered last, and since when a request is open. A hidden page sends no requests. */
 const alive = { heardMs: Date.now(), askedMs: /** @type {number | undefined} */ (undefined), title: '' };
 
-/** Whatever it said: it is there. */
+/** Any answer, also an error, shows that the agent is up. */
 function answered() {
   alive.heardMs = Date.now();
   alive.askedMs = undefined;
@@ -66,13 +66,13 @@ function showSilence() {
   document.body.classList.toggle('stale', isSilent);
   $('silent').hidden = !isSilent;
   if (!isSilent) {
-    document.title = alive.title; // until it is asked how it is
+    document.title = alive.title; // until the next status
     return;
   }
   alive.title = document.title;
   const since = new Date(alive.heardMs);
   $('silent').textContent =
-    `This agent does not answer since ${since.toLocaleString()}. What is shown below is of then. The page asks again every second.`;
+    `This agent has not answered since ${since.toLocaleString()}. The data below is from that time. Retrying every second.`;
   $('state').textContent = 'no answer';
   document.title = `No answer: ${alive.title.replace(/^● /, '')}`;
 }
@@ -117,10 +117,10 @@ async function showSwarm() {
     ['node', 'state', 'role', 'cpu', 'memory', 'incidents', 'status'],
     members.map(({ name, peer, state, coordinator, issuer, accusedBy }) => {
       const [cpu = null, memory = null, , incidents = null, ageMs = null] = of.get(peer) ?? [];
-      const roles = [coordinator ? 'coordinates' : '', issuer ? 'issuer' : ''].filter((one) => one !== '').join(', ');
+      const roles = [coordinator ? 'leader' : '', issuer ? 'issuer' : ''].filter((one) => one !== '').join(', ');
       const seen = make(
         'td',
-        { class: state, title: accusedBy.length > 0 ? `cannot be reached by ${accusedBy.join(', ')}` : '' },
+        { class: state, title: accusedBy.length > 0 ? `unreachable from ${accusedBy.join(', ')}` : '' },
         state,
       );
       return [
@@ -156,7 +156,7 @@ function showMap(members) {
   const dots = members.flatMap(({ name, state, coordinator }, index) => {
     const [cx, cy] = place(index);
     const dot = draw('circle', { cx, cy, r: size, class: `${state}${coordinator ? ' coordinator' : ''}` });
-    dot.append(draw('title', {}, `${name}: ${state}${coordinator ? ', coordinates' : ''}`));
+    dot.append(draw('title', {}, `${name}: ${state}${coordinator ? ', leader' : ''}`));
     return members.length > 40 ? [dot] : [dot, draw('text', { x: cx, y: cy + size + 8 }, name)];
   });
   map.replaceChildren(...lines, ...dots);
@@ -189,11 +189,11 @@ function chart(values, most) {
 async function showMachine() {
   const [status, { series, processes, doing }] = await Promise.all([api('/v1/status'), api('/v1/overview')]);
   $('who').textContent = `${status.name} ${status.version}, swarm ${status.swarmId.slice(0, 8)}`;
-  // Ready and ServicesReady are to be true; every other condition is something wrong.
+  // Ready and ServicesReady should be true; every other condition should be false.
   const wrong = Object.entries(status.conditions)
     .filter(([name, value]) => value === (name.endsWith('Ready') ? 'False' : 'True'))
     .map(([name]) => name);
-  $('state').textContent = [wrong.length === 0 ? 'well' : `not well: ${wrong.join(', ')}`, `mode ${status.mode}`, doing]
+  $('state').textContent = [wrong.length === 0 ? 'healthy' : `unhealthy: ${wrong.join(', ')}`, `mode ${status.mode}`, doing]
     .filter((one) => one !== '')
     .join(' · ');
   document.title = wrong.length === 0 ? `KALOS ${status.name}` : `● KALOS ${status.name}`;
@@ -221,13 +221,13 @@ async function showMachine() {
 const NEWEST =
   'select id, node, target, summary, state, outcome, opened_ms, closed_ms from incidents order by opened_ms desc limit 50';
 
-/** What an incident's own machine tells of it, step by step. */
-async function tell(id, place) {
+/** Shows the steps of an incident, from its own machine. */
+async function showSteps(id, place) {
   const { incident } = await api(`/v1/incidents/${id}/explanation`);
   place.replaceChildren(...incident.steps.map(({ atMs, stage, text }) => make('p', {}, `${clock(atMs)} ${stage}: ${text}`)));
 }
 
-/** The line of an incident, made once: what has the focus, and what is open, stays so. */
+/** The line of an incident. It is created once, so that focus and open details stay. */
 function lineOf(id) {
   const story = make('div');
   const details = make('details', { 'data-id': id }, make('summary'), story);
@@ -236,12 +236,12 @@ function lineOf(id) {
 }
 
 const showStory = (id, story) =>
-  tell(id, story).catch((error) => story.replaceChildren(make('p', {}, `no answer: ${error.message}`)));
+  showSteps(id, story).catch((error) => story.replaceChildren(make('p', {}, `no answer: ${error.message}`)));
 
 async function showTimeline() {
   const list = $('incidents');
   const { rows } = await ask(NEWEST);
-  if (rows.length === 0) return list.replaceChildren(make('li', {}, 'Nothing was wrong yet.'));
+  if (rows.length === 0) return list.replaceChildren(make('li', {}, 'No incidents yet.'));
   const known = new Map([...list.children].map((li) => [li.querySelector('details')?.getAttribute('data-id'), li]));
   const lines = rows.map(([id, node, target, summary, state, outcome, openedMs, closedMs]) => {
     const line = known.get(id) ?? lineOf(id);
@@ -252,12 +252,12 @@ async function showTimeline() {
       ` ${summary}: ${outcome === '' ? state : outcome}${took}`,
     ];
     line.querySelector('summary').replaceChildren(...text.map(shown));
-    // What is not over yet goes on.
+    // An open incident may have new steps.
     if (line.querySelector('details').open && closedMs === null) showStory(id, line.querySelector('div'));
     return line;
   });
   for (const line of [...list.children]) if (!lines.includes(line)) line.remove();
-  // Those that are in their place are not touched.
+  // Lines in the right place are not moved.
   lines.forEach((line, at) => {
     if (list.children[at] !== line) list.insertBefore(line, list.children[at] ?? null);
   });
@@ -266,17 +266,17 @@ async function showTimeline() {
 // The query box
 
 async function runQuery(sql) {
-  $('answered').textContent = 'asking …';
+  $('answered').textContent = 'querying …';
   try {
     const { columns, rows, mode, expected, answered, missing, truncated, tookMs } = await ask(sql, 10_000);
     table($('rows'), columns, rows.slice(0, 1_000));
-    const whom = mode === 'local' ? 'from this agent’s own state' : `${answered} of ${expected} nodes answered`;
+    const from = mode === 'local' ? 'from this agent’s own data' : `${answered} of ${expected} nodes answered`;
     const gone = missing.map(({ node, reason }) => `missing: ${node} (${reason})`);
     const cut = [
-      ...truncated.map(({ node, table: name }) => `cut short: ${name} of ${node}`),
+      ...truncated.map(({ node, table: name }) => `truncated: ${name} of ${node}`),
       ...(rows.length > 1_000 ? ['the first 1,000 are shown'] : []),
     ];
-    $('answered').textContent = [`${rows.length} rows, ${whom}, ${tookMs} ms`, ...gone, ...cut].join('; ');
+    $('answered').textContent = [`${rows.length} rows, ${from}, ${tookMs} ms`, ...gone, ...cut].join('; ');
   } catch (error) {
     $('rows').replaceChildren();
     $('answered').textContent = String(error instanceof Error ? error.message : error);
@@ -301,7 +301,7 @@ async function showQuestions() {
   $('questions').append(...questions.map(({ asks, sql }) => make('option', { value: sql }, asks)));
 }
 
-// Keys, theme, and the turns
+// Keys, theme, and periodic updates
 
 function swapTheme() {
   const dark = matchMedia('(prefers-color-scheme: dark)').matches;
@@ -334,17 +334,17 @@ $('login').addEventListener('submit', (event) => {
   runQuery($('sql').value);
 });
 
-/** Again and again, while somebody looks; what failed is said. */
+/** Runs `show` periodically while the page is visible, and shows errors. */
 function every(ms, show) {
-  const turn = async () => {
+  const run = async () => {
     try {
       if (!document.hidden) await show();
     } catch (error) {
       $('state').textContent = `no answer: ${error instanceof Error ? error.message : error}`;
     }
-    setTimeout(turn, ms);
+    setTimeout(run, ms);
   };
-  turn();
+  run();
 }
 
 let begun = false;

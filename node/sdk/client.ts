@@ -1,4 +1,4 @@
-// `kalos/client`: the API of an agent as a library, typed by what the agent itself answers with. docs/API.md has an example.
+// `kalos/client`: the API of an agent as a library, with the types that the agent itself uses. docs/API.md has an example.
 
 import type { AgentStatus } from '../agent/agent-status.ts';
 import { callAgent, callForAll, follow, pagesOf, type Whom } from '../api/client.ts';
@@ -38,37 +38,43 @@ export type {
 export { KalosError };
 
 /**
- * Which agent is asked, and as whom: that of a state directory on this machine, over its Unix socket (its owner and root; no token); or one at an
- * address over HTTP. Without both: KALOS_ADDRESS with KALOS_API_TOKEN and KALOS_CA, else KALOS_DIR, else the user's default directory.
+ * Which agent to call, and with which rights. `directory`: an agent of this machine, over its Unix socket (for its owner and root; no
+ * token). `address`: an agent over HTTP. Without both: KALOS_ADDRESS with KALOS_API_TOKEN and KALOS_CA, else KALOS_DIR, else the user's
+ * default directory.
  */
 export interface ClientOptions {
   /** The agent's state directory, such as /var/lib/kalos. */
   directory?: string;
-  /** Such as https://web-1:9090, or http://127.0.0.1:9090. A token goes over https alone, but for loopback. */
+  /** Such as https://web-1:9090, or http://127.0.0.1:9090. A token needs https, except on loopback. */
   address?: string;
-  /** Of `kalos api-token create`. Without one, on loopback: what every user of the machine may see. */
+  /** From `kalos api-token create`. Without one, on loopback: what every user of the machine may read. */
   token?: string;
-  /** A file of certificates in PEM, where the agent's is signed by nobody known. */
+  /** A PEM file with the CA certificate, or the agent's own, if the system does not trust it. */
   ca?: string;
 }
 
 function whomOf({ directory, address, token, ca }: ClientOptions): Whom {
   if (directory !== undefined && address !== undefined)
-    throw new KalosError('usage', `both directory ${directory} and address ${address} are given`, 'give one of them');
+    throw new KalosError('usage', `both directory ${directory} and address ${address} are given`, 'give only one');
   return address === undefined ? directory : { address, token, ca };
 }
 
 /**
- * One agent. Every method throws KalosError with `code`: `not-running` where no agent answers; `refused` where the token does not reach so far (401,
- * 403); `not-found` (404); `usage` where what was given is wrong (400), or it cannot be done as things are (409); `no-quorum` where the swarm cannot
- * decide now; `io` where the agent cannot now (429, 503), or the connection broke. The message is one line and says what to do.
+ * One agent. Every method throws KalosError with a `code`:
+ * - `not-running`: no agent answers;
+ * - `refused`: the scope of the token is not enough (401, 403);
+ * - `not-found` (404);
+ * - `usage`: an argument is invalid (400), or the action is not possible in this state (409);
+ * - `no-quorum`: the swarm cannot decide now;
+ * - `io`: the agent is busy (429, 503), or the connection failed.
+ * The message is one line and says what to do.
  *
  * Moments are milliseconds of the wall clock since 1970 (`…Ms`), durations milliseconds, sizes bytes, shares 0 to 1, pressure in percent.
  */
 export class KalosClient {
   readonly #whom: Whom;
 
-  /** Connects with each call, and holds nothing open. @throws KalosError `usage` */
+  /** Each call opens its own connection. @throws KalosError `usage` */
   constructor(options: ClientOptions = {}) {
     this.#whom = whomOf(options);
   }
@@ -81,58 +87,59 @@ export class KalosClient {
     return callAgent<Answer>(this.#whom, 'POST', path, body);
   }
 
-  /** The agent itself: its conditions, services, open incidents, what waits for approval. */
+  /** The agent itself: its conditions, services, open incidents, pending approvals. */
   status(): Promise<AgentStatus> {
     return this.#get('/v1/status');
   }
 
   /**
-   * SQL over the whole swarm. `columns` and `rows` side by side; `missing` names who did not answer in time, and why.
+   * Runs SQL over the whole swarm. `rows` has the values in the order of `columns`; `missing` has the members that did not answer in time,
+   * and why.
    * @param options `timeoutMs` for the machines (5,000; at most 60,000), `mode` `live` or `local`, `nodes` such as `web-*` or `role=member`.
    */
   query(sql: string, options: Partial<Omit<QueryOptions, 'isTrusted' | 'asker'>> = {}): Promise<QueryAnswer> {
     return this.#post('/v1/query', { sql, ...options });
   }
 
-  /** The tables that SQL can ask, with what their columns mean. */
+  /** The SQL tables, and what their columns mean. */
   tables(): Promise<Pick<Table, 'name' | 'scope' | 'description' | 'columns' | 'examples' | 'needs'>[]> {
     return this.#get('/v1/tables');
   }
 
-  /** Questions that operators ask, as SQL. */
+  /** The prepared queries. */
   questions(): Promise<Question[]> {
     return this.#get('/v1/questions');
   }
 
-  /** The members, and how each is seen from there. */
+  /** The members and their state, as seen from this agent. */
   members(): Promise<MemberRow[]> {
     return callForAll(this.#whom, '/v1/members');
   }
 
-  /** A token that lets machines join: scope `admin`, on an issuer. @param options `ttlMs` 600,000 and `uses` 1 where they are not given */
+  /** Creates a join token: scope `admin`, on an issuer. @param options defaults: `ttlMs` 600,000, `uses` 1 */
   async createToken(options: { role?: 'member' | 'committee'; ttlMs?: number; uses?: number } = {}): Promise<string> {
     return (await this.#post<{ token: string }>('/v1/tokens', options)).token;
   }
 
   /**
-   * What changes of a topic from now on, as it changes. Resolves when the agent has gone, or the signal says so.
-   * @param heard each change: `subject` is what it is about, `text` what of it is new (`gone` where it is no more).
+   * Streams the changes of a topic from now on. Resolves when the agent disconnects, or on the signal.
+   * @param heard called for each change: `subject` is its object, `text` the new state (`gone` if it no longer exists).
    */
   watch(topic: Topic, heard: (event: FeedEvent) => void, { signal }: { signal?: AbortSignal } = {}): Promise<void> {
     return follow(this.#whom, `/v1/watch/${encodeURIComponent(topic)}`, (data) => heard(data as FeedEvent), signal);
   }
 
-  /** All those that this agent remembers, oldest first; `closedMs` is 0 and `outcome` empty while one is open. */
+  /** All incidents that this agent knows, oldest first; an open one has `closedMs` 0 and an empty `outcome`. */
   incidents(): Promise<Incident[]> {
     return callForAll(this.#whom, '/v1/incidents');
   }
 
-  /** The same in pages, for who does not want all at once. @param limit of a page, 1 to 1,000 */
+  /** The same in pages. @param limit of a page, 1 to 1,000 */
   incidentPages(limit?: number): AsyncGenerator<Incident[], void, void> {
     return pagesOf(this.#whom, '/v1/incidents', limit);
   }
 
-  /** An incident of any member, from sample to outcome, its certificate checked. */
+  /** An incident of any member, from sample to outcome; its certificate is checked. */
   explain(id: string): Promise<Explanation> {
     return this.#get(`/v1/incidents/${encodeURIComponent(id)}/explanation`);
   }
@@ -142,7 +149,7 @@ export class KalosClient {
     return this.#get(`/v1/incidents/${encodeURIComponent(id)}/recording`);
   }
 
-  /** What was tried, and whether it helped, oldest first. */
+  /** Past repairs, and whether they helped, oldest first. */
   cases(): Promise<Case[]> {
     return callForAll(this.#whom, '/v1/cases');
   }
@@ -152,50 +159,51 @@ export class KalosClient {
     return callForAll(this.#whom, '/v1/series');
   }
 
-  /** What a series was: `fine` ten minutes by the second, `coarse` six hours by the minute; oldest first, null where nothing is known. */
+  /** Past values of a series: `fine` ten minutes by the second, `coarse` six hours by the minute; oldest first, null if unknown. */
   past(series: string): Promise<{ fine: Past; coarse?: { mean: Past; most: Past } }> {
     return this.#get(`/v1/series/${encodeURIComponent(series)}`);
   }
 
-  /** Adds or replaces live policies: all of them, or none. @returns their names. */
+  /** Adds or replaces live policies, atomically. @returns their names. */
   async applyPolicies(policies: readonly PolicyInput[]): Promise<string[]> {
     return (await this.#post<{ applied: string[] }>('/v1/policies', { policies })).applied;
   }
 
-  /** Takes a live policy away. */
+  /** Deletes a live policy. */
   async removePolicy(name: string): Promise<void> {
     await this.#post(`/v1/policies/${encodeURIComponent(name)}/removal`);
   }
 
   /**
-   * Carries out a plan, guarded and audited as any other, or with `dryRun` says what it would change: scope `operate`.
-   * @param calls `{ tool: 'service.restart', service: 'web' }`, in order @returns `result`: confirmed, undone or failed; read; dry-run; or what held it back
+   * Executes a plan, guarded and audited as any other; with `dryRun`, only says what it would change. Scope `operate`.
+   * @param calls `{ tool: 'service.restart', service: 'web' }`, in order
+   * @returns `result`: confirmed, undone or failed; read; dry-run; or the reason why it was not executed
    */
   act(calls: readonly ToolCall[], { reason, dryRun = false }: { reason: string; dryRun?: boolean }): Promise<ActAnswer> {
     return this.#post('/v1/actions', { calls, reason, dryRun });
   }
 
-  /** Undoes what was confirmed under a plan's id. */
+  /** Undoes a confirmed plan. */
   rollback(plan: string): Promise<ActAnswer> {
     return this.#post(`/v1/actions/${encodeURIComponent(plan)}/rollback`);
   }
 
-  /** Has a plan that waits be carried out: scope `operate`. */
+  /** Approves a pending plan: scope `operate`. */
   async approve(plan: string): Promise<void> {
     await this.#post(`/v1/approvals/${encodeURIComponent(plan)}`, { answer: 'approved' });
   }
 
-  /** Has it not be carried out. */
+  /** Rejects a pending plan. */
   async reject(plan: string): Promise<void> {
     await this.#post(`/v1/approvals/${encodeURIComponent(plan)}`, { answer: 'rejected' });
   }
 
-  /** The kill switch: nothing is done from now on, also after a restart. */
+  /** The kill switch: stops all actions, also after a restart. */
   async stopAll(reason: string): Promise<void> {
     await this.#post('/v1/halt', { reason });
   }
 
-  /** Allows acting again. */
+  /** Allows actions again. */
   async resume(): Promise<void> {
     await this.#post('/v1/resume');
   }

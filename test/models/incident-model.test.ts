@@ -32,7 +32,7 @@ describe('the incident model', () => {
     const probabilities = await model.classify(Array(FEATURE_COUNT).fill(0));
     expect(probabilities.length).toBe(INCIDENT_CLASSES.length);
     expect(probabilities.reduce((sum, one) => sum + one, 0)).toBeCloseTo(1, 3);
-    await expect(model.classify([1, 2])).rejects.toThrow('2 features, the model takes 39');
+    await expect(model.classify([1, 2])).rejects.toThrow('2 features, but the model takes 39');
     await expect(loadIncidentModel(join(path, 'none'))).rejects.toThrow();
   });
 });

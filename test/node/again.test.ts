@@ -48,7 +48,7 @@ describe('an agent that cannot go on', () => {
     const output = RealSwarm.outputOf(agent);
     expect(output.match(/the agent failed: Planted/g)).toHaveLength(4);
     expect(output.match(/the agent restarts; its services keep running/g)).toHaveLength(3);
-    expect(output).toContain('failed 4 times within 10 minutes: it is not restarted');
+    expect(output).toContain('failed 4 times in 10 minutes and is not restarted');
     expect(ended).toBe(1);
   });
 

@@ -102,9 +102,9 @@ describe('an agent whose disk fails', () => {
     disk.refuse(constants.errno.EIO, setting.place);
     const env = { ...process.env, ...disk.environment };
     const { stderr } = await promisify(execFile)(KALOS, ['up', '--dir', setting.directory], { env }).catch((error) => error);
-    expect(stderr).toMatch(/release new is given up: .*cannot be (used|written): Input\/output error/s);
+    expect(stderr).toMatch(/release new is abandoned: .*cannot be (used|written): Input\/output error/s);
     disk.heal();
     await setting.up();
-    expect(setting.said).toContain('release new is given up: it ended by itself (exit code 9)');
+    expect(setting.said).toContain('release new is abandoned: it exited (exit code 9)');
   });
 });

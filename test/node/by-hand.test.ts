@@ -95,7 +95,7 @@ describe('by hand', () => {
 
   it('what is silenced is told, and not asked about until the silence is lifted', async () => {
     expect((await here('silence', '--target', '*', '--for', '1h')).code).toBe(2);
-    expect((await here('silence', '--target', 'idle')).stderr).toContain('needs an end');
+    expect((await here('silence', '--target', 'idle')).stderr).toContain('needs a duration');
     const made = await here(
       'silence',
       '--policy',
@@ -130,7 +130,7 @@ describe('by hand', () => {
     agent = await swarm.start('solo', CONFIG, agent);
     const refused = await here('act', 'service.restart', 'service=idle');
     expect([refused.code, refused.stdout]).toEqual([5, expect.stringContaining('actions are halted (a drill)')]);
-    expect((await here('status')).stdout).toContain('Acting is halted: a drill');
+    expect((await here('status')).stdout).toContain('Actions are halted: a drill');
     expect((await here('resume')).code).toBe(0);
     expect(await act('service.restart', 'service=idle')).toMatchObject({ result: 'confirmed' });
   });

@@ -40,7 +40,7 @@ describe('kalos tools', () => {
     const one = await run('fs.stat', 'wide');
     expect([one.code, linesOf(one.out)]).toEqual([
       EXIT.ok,
-      ['fs.stat  version 3, risk R1', 'does it', 'arguments', 'needs  the actuator to be allowed: fs', ''],
+      ['fs.stat  version 3, risk R1', 'does it', 'arguments', 'needs  a rule of the actuator policy: fs', ''],
     ]);
   });
 
@@ -50,8 +50,8 @@ describe('kalos tools', () => {
       return linesOf((await agent.run((dir) => showTools(dir, 't.x', 'table'))).out).slice(4, -1);
     };
     expect(await lines({ ...CHANGE, rate: { uses: 1, withinMs: 1_000 } })).toEqual([
-      'can hurt  who uses it',
-      'verification  well, held for 500 ms, within 90 s',
+      'blast radius  who uses it',
+      'verification  well, for 500 ms, within 90 s',
       'limits  0 ms; 1 use on a target in 1 s',
     ]);
     expect([await lines(CHANGE), await lines({ rate: { uses: 1, withinMs: 1_000 } })]).toEqual([[], []]);
@@ -82,7 +82,7 @@ describe('kalos act', () => {
   it('says what is wrong with an argument, and where the arguments are', async () => {
     await expect(writing('PATH=x')).rejects.toMatchObject({
       code: 'usage',
-      message: '"PATH=x" is not a new key=value',
+      message: '"PATH=x" is not key=value, or repeats a key',
       hint: 'kalos tools file.write shows its arguments',
     });
   });
@@ -107,10 +107,10 @@ describe('kalos approve', () => {
       agent.answers['GET /v1/status'] = { approvals };
       return agent.run((dir) => answerApproval(dir, undefined, 'approved', 'csv'));
     };
-    expect(await list([])).toEqual({ code: EXIT.ok, out: 'id,incident,what\n', err: '' });
+    expect(await list([])).toEqual({ code: EXIT.ok, out: 'id,incident,change\n', err: '' });
     expect(await list([{ id: 'p1', incident: 'i1', diff: ['a', 'b'] }])).toEqual({
       code: EXIT.pending,
-      out: 'id,incident,what\np1,i1,a; b\n',
+      out: 'id,incident,change\np1,i1,a; b\n',
       err: '',
     });
     agent.answers['POST /v1/approvals/p%201'] = {};
@@ -132,14 +132,14 @@ describe('kalos silence', () => {
     expect([code, out]).toEqual([
       EXIT.ok,
       [
-        'id,policy,target,where,until,why',
+        'id,policy,target,where,until,reason',
         's1,p,all,this machine,1970-01-01T00:00:01.000Z,why',
         's2,all,web,all machines,1970-01-01T00:00:01.000Z,why\n',
       ].join('\n'),
     ]);
     agent.answers['GET /v1/status'] = { silences: [] };
     agent.answers['GET /v1/nova'] = { silences: [] };
-    expect((await agent.run((dir) => silence(dir, { reason: '' }, 'csv'))).out).toBe('id,policy,target,where,until,why\n');
+    expect((await agent.run((dir) => silence(dir, { reason: '' }, 'csv'))).out).toBe('id,policy,target,where,until,reason\n');
   });
 
   it('of the swarm has an id of 32 hex digits, each other one is this machine’s', async () => {
@@ -149,7 +149,7 @@ describe('kalos silence', () => {
     for (const id of [swarms, longer])
       expect(await agent.run((dir) => silence(dir, { reason: '', lift: id }, 'table'))).toEqual({
         code: EXIT.ok,
-        out: `${id} lifted\n`,
+        out: `${id} is removed\n`,
         err: '',
       });
     expect(sent()).toEqual([
@@ -177,10 +177,10 @@ it('acting is halted and allowed again', async () => {
   agent.answers['POST /v1/resume'] = {};
   expect(await agent.run((dir) => stopAll(dir, 'fire'))).toEqual({
     code: EXIT.ok,
-    out: 'acting is halted, also after a restart; kalos resume allows it again\n',
+    out: 'actions are halted, also after a restart; kalos resume allows them\n',
     err: '',
   });
-  expect(await agent.run((dir) => resume(dir))).toEqual({ code: EXIT.ok, out: 'acting is allowed again\n', err: '' });
+  expect(await agent.run((dir) => resume(dir))).toEqual({ code: EXIT.ok, out: 'actions are allowed again\n', err: '' });
   expect(sent()).toEqual([
     ['/v1/halt', { reason: 'fire' }],
     ['/v1/resume', {}],

@@ -43,8 +43,8 @@ describe('kalos query', () => {
     const missing = await run({ missing: [{ node: 'ada', reason: 'down' }] });
     expect([missing.code, missing.err]).toEqual([EXIT.partial, expect.stringContaining('missing: ada (down)')]);
     const cut = await run({ truncated: [{ node: 'ada', table: 'file' }] });
-    expect([cut.code, cut.err]).toEqual([EXIT.partial, expect.stringContaining('cut short: file of ada')]);
-    expect((await run({ mode: 'local' })).err).toContain('from this peer’s own state');
+    expect([cut.code, cut.err]).toEqual([EXIT.partial, expect.stringContaining('truncated: file of ada')]);
+    expect((await run({ mode: 'local' })).err).toContain('from this agent’s own data');
     const json = await run({}, 'json');
     expect([JSON.parse(json.out).rows, json.err]).toEqual([[{ a: 1, b: 'x' }], '']);
   });
@@ -59,7 +59,7 @@ describe('kalos query', () => {
   it('finds a question by its name, and lists those of the package without an agent', async () => {
     agent.answers['GET /v1/questions'] = [{ name: 'mine', asks: 'a?', sql: 'select 2' }];
     expect(await questionOf(agent.directory, 'mine')).toBe('select 2');
-    await expect(questionOf(agent.directory, 'mime')).rejects.toThrow('no question is called mime; did you mean mine?');
+    await expect(questionOf(agent.directory, 'mime')).rejects.toThrow('no prepared query is called mime; did you mean mine?');
     await expect(questionOf(agent.directory, 'something else')).rejects.toThrow(/is called something else$/);
     expect((await agent.run((directory) => listQuestions(directory, 'csv'))).out).toBe('name,asks,sql\nmine,a?,select 2\n');
     delete agent.answers['GET /v1/questions'];
@@ -68,11 +68,11 @@ describe('kalos query', () => {
 
   it('describes the tables', async () => {
     const all = (await agent.run(() => listTables('csv'))).out.split('\n');
-    expect([all[0], all.slice(1, -1).toSorted().join()]).toEqual(['table,of,description', all.slice(1, -1).join()]);
+    expect([all[0], all.slice(1, -1).toSorted().join()]).toEqual(['table,scope,description', all.slice(1, -1).join()]);
     const file = (await agent.run(() => showTable('file', 'table'))).out;
     expect(file).toMatch(/needs a constraint: .*path = '…', path LIKE '\/…%'/);
-    expect(file).toMatch(/of each machine: the members concerned are asked/);
-    expect((await agent.run(() => showTable('nodes', 'table'))).out).toMatch(/every peer holds all of it/);
+    expect(file).toMatch(/per machine: the query goes to the members concerned/);
+    expect((await agent.run(() => showTable('nodes', 'table'))).out).toMatch(/replicated: answered by this agent alone/);
     expect((await agent.run(() => showTable('nodes', 'csv'))).out.split('\n')[0]).toBe('column,type,description');
     expect(() => showTable('noeds', 'table')).toThrow('no table is called noeds; did you mean nodes?');
   });
@@ -97,25 +97,28 @@ describe('kalos recover', () => {
   it('does nothing where the swarm has a leader, and asks first otherwise', async () => {
     expect(await run({ coordinator: 'eve' })).toEqual({
       code: EXIT.ok,
-      out: 'eve coordinates: there is nothing to recover\n',
+      out: 'the leader is eve: nothing to recover\n',
       err: '',
     });
     const first = await run();
-    expect([first.code, first.out]).toEqual([EXIT.pending, expect.stringContaining('run it again with --yes')]);
+    expect([first.code, first.out]).toEqual([EXIT.pending, expect.stringContaining('repeat the command with --yes')]);
     expect(linesOf(first.out).slice(1, 3)).toEqual(['ada *  alive  yes  7', 'bob  down  yes  9']);
-    expect([first.out.includes('is lost'), (await run({ lost: 2 })).out.includes('knew 2 places more')]).toEqual([false, true]);
+    expect([first.out.includes('are lost'), (await run({ lost: 2 })).out.includes('had 2 decisions more')]).toEqual([
+      false,
+      true,
+    ]);
     expect(agent.asked.every(({ method }) => method === 'GET')).toBe(true);
   });
 
   it('begins with one that is there', async () => {
-    await expect(run({ suggested: null })).rejects.toThrow('no member is there');
-    await expect(run({}, { on: 'bob' })).rejects.toThrow('no member that is there is called bob');
-    await expect(run({}, { on: 'eve' })).rejects.toThrow('no member that is there is called eve');
+    await expect(run({ suggested: null })).rejects.toThrow('no member is reachable');
+    await expect(run({}, { on: 'bob' })).rejects.toThrow('no reachable member is called bob');
+    await expect(run({}, { on: 'eve' })).rejects.toThrow('no reachable member is called eve');
     agent.answers['POST /v1/root/draft'] = { kind: 'recovery', body: '', toSign: '', needed: 1, atHand: 1 };
     agent.answers['POST /v1/root/commit'] = {};
     agent.answers['GET /v1/nova'] = { coordinator: 'ada', term: 9 };
     const done = await run({}, { yes: true });
-    expect([done.code, linesOf(done.out).at(-2)]).toEqual([EXIT.ok, 'ada coordinates in term 9; see: kalos nova status']);
+    expect([done.code, linesOf(done.out).at(-2)]).toEqual([EXIT.ok, 'leader ada, term 9; see: kalos nova status']);
     expect(agent.asked.find(({ path }) => path === '/v1/root/draft')?.body).toEqual({ kind: 'recovery', member: 'ada' });
   });
 });
@@ -131,8 +134,8 @@ describe('kalos budget and grant', () => {
     expect(asked()?.body).toMatchObject({ of: { each: true } });
     await agent.run(() => liftBudget('ada', options));
     expect(asked()?.body).toEqual({ of: { node: 'ada' }, reason: 'calm' });
-    await expect(setBudget(undefined, options)).rejects.toThrow('name one machine, or say --each');
-    await expect(setBudget('ada', { ...options, each: true })).rejects.toThrow('name one machine, or say --each');
+    await expect(setBudget(undefined, options)).rejects.toThrow('name one machine, or give --each');
+    await expect(setBudget('ada', { ...options, each: true })).rejects.toThrow('name one machine, or give --each');
     agent.answers['POST /v1/grants'] = { index: 6 };
     const grant = { dir: agent.directory, node: 'ada', tool: 't.x', target: 'web', for: 7_200_000, reason: 'y' };
     await agent.run(() => give('act', grant));
@@ -147,7 +150,7 @@ describe('kalos budget and grant', () => {
       budgets: [{ node: null, changes: 3, withinMs: 600_000, atMs, by: 'eve', reason: 'calm' }],
     };
     expect((await agent.run((directory) => listBudgets(directory, 'csv'))).out.split('\n')[1]).toBe(
-      'each other one,3,10 min,2030-01-02T03:04:00.000Z,eve,calm',
+      'all other machines,3,10 min,2030-01-02T03:04:00.000Z,eve,calm',
     );
     const one = { id: 'a'.repeat(32), node: 'ada', tool: 't.x', uses: 3, withinMs: 7_200_000, untilMs: atMs, reason: 'y' };
     agent.answers['GET /v1/grants'] = {
@@ -179,17 +182,17 @@ describe('kalos nova and log', () => {
     expect([led.code, linesOf(led.out).slice(0, 6)]).toEqual([
       EXIT.ok,
       [
-        'ada coordinates in term 3',
+        'leader ada, term 3',
         'this agent: voter',
-        'roster epoch 2: 3 members, as this agent knows it',
+        'roster epoch 2: 3 members, same as here',
         '',
-        'NODE  SEAT  LEADS  BEHIND',
+        'NODE  SEAT  LEADER  BEHIND',
         'ada  voter  yes  0',
       ],
     ]);
     expect(linesOf(led.out).at(-2)).toBe('as of decision 9, term 3, read lease');
     const alone = await run({ coordinator: null, roster: { epoch: 2, members: 3, isSame: false } });
-    expect([alone.code, linesOf(alone.out)[0], alone.out.includes('this agent knows another')]).toEqual([
+    expect([alone.code, linesOf(alone.out)[0], alone.out.includes('differs from this agent’s roster')]).toEqual([
       EXIT.noQuorum,
       'the swarm has no leader',
       true,
@@ -206,9 +209,9 @@ describe('kalos nova and log', () => {
     });
     expect(linesOf(out)).toEqual(
       expect.arrayContaining([
-        'db  nowhere  4  1970-01-01 00:00:00  x',
+        'db  none  4  1970-01-01 00:00:00  x',
         'bob  1970-01-01 00:00:00  moved',
-        'decision 8 is attested by 2 of 3 voters: a, b, c',
+        'decision 8 is signed by 2 of 3 voters: a, b, c',
       ]),
     );
   });
@@ -309,11 +312,11 @@ describe('kalos status', () => {
       'twins!',
       'refuses writes: No space left on device',
       'free space there',
-      'Acting is halted: stop',
-      'page http://x',
+      'Actions are halted: stop',
+      'web UI http://x',
       'exited with status 1',
       'a; b',
-      'cannot be seen: mount: gone',
+      'declared but unavailable: mount: gone',
       'inc-2',
     ])
       expect(out).toContain(words);
@@ -364,7 +367,7 @@ describe('kalos policy', () => {
       await add('mine', action, { summary: 'words' });
       expect(asked()?.body).toMatchObject({ policies: [{ for_s: 0, summary: 'words', remedy: [] }] });
     }
-    await expect(add('second', [])).rejects.toThrow('there is a policy "second" already (live)');
+    await expect(add('second', [])).rejects.toThrow('policy "second" exists already (live)');
   });
 
   it('are pushed, and followed until they are everywhere or taken back', async () => {
@@ -372,11 +375,11 @@ describe('kalos policy', () => {
     writeFileSync(file, '[[policy]]\nname = "a"\nwhen = "true"\nsummary = "s"\n');
     agent.answers['POST /v1/bundles'] = { index: 3, bundle: 'b1', canary: ['ada'] };
     const push = (wait: boolean) => agent.run(() => pushPolicies({ dir: agent.directory, soak: 5_000, findings: 1, wait }, file));
-    expect((await push(false)).out).toBe('decision 3: tried on ada for 5 s\n');
+    expect((await push(false)).out).toBe('decision 3: canaries ada for 5 s\n');
     expect(asked()?.body).toMatchObject({ policies: [{ name: 'a' }], soakMs: 5_000, findings: 1 });
     const none = { good: null, before: null, candidate: null };
     agent.answers['GET /v1/bundles'] = { ...none, ended: { id: 'b1', outcome: 'good', reason: '' } };
-    expect(linesOf((await push(true)).out)[1]).toBe('in force on all members');
+    expect(linesOf((await push(true)).out)[1]).toBe('active on all members');
     agent.answers['GET /v1/bundles'] = { ...none, ended: { id: 'b1', outcome: 'back', reason: 'it hurt' } };
     await expect(push(true)).rejects.toThrow('it hurt');
     const one = { id: 'b'.repeat(32), by: 'eve', policies: ['p', 'q'] };
@@ -395,10 +398,10 @@ describe('kalos policy', () => {
       },
     };
     expect(linesOf((await agent.run((directory) => showBundle(directory, 'table'))).out)).toEqual([
-      'good  bbbbbbbb of eve: p, q',
-      `tried  bbbbbbbb of eve: p, q: canary, ada since ${when(0)}`,
-      'is on bob',
-      'bob: well',
+      'active  bbbbbbbb of eve: p, q',
+      `rolling  bbbbbbbb of eve: p, q: canary, ada since ${when(0)}`,
+      'done on bob',
+      'bob: healthy',
       'cy: hurt',
       '',
     ]);

@@ -34,7 +34,7 @@ describe('a log', () => {
     agent.answers['GET /v1/audit/verification'] = { ok: true, records: 1, root: 'abc' };
     expect(await agent.run((dir) => auditVerify(dir, 'table'))).toEqual({
       code: EXIT.ok,
-      out: 'whole  1 record, root abc\n',
+      out: 'intact  1 record, root abc\n',
       err: '',
     });
     agent.answers['GET /v1/audit/verification'] = { ok: false, index: 7, reason: 'it was changed' };
@@ -69,7 +69,7 @@ describe('whose audit cannot be believed', () => {
   it('is listed after who has signed this one', async () => {
     expect(await show({ signed: [], conflicts: [] })).toEqual({
       code: EXIT.ok,
-      out: 'this agent’s audit is signed by nobody yet\n',
+      out: 'this agent’s audit is signed by no member yet\n',
       err: '',
     });
     const signed = [
@@ -79,7 +79,7 @@ describe('whose audit cannot be believed', () => {
     const some = await show({ signed, conflicts: [conflict] });
     expect([some.code, linesOf(some.out)]).toEqual([
       EXIT.auditBroken,
-      ['this agent’s audit is signed by ada (3), bob (2)', 'NODE  WHY', 'mal  two heads', ''],
+      ['this agent’s audit is signed by ada (3), bob (2)', 'NODE  REASON', 'mal  two heads', ''],
     ]);
   });
 
@@ -90,7 +90,7 @@ describe('whose audit cannot be believed', () => {
     }
     await expect(show({ signed: [], conflicts: [conflict] }, 'ada')).rejects.toMatchObject({
       code: 'usage',
-      message: 'nothing is known against the audit of ada',
+      message: 'no conflict is known for the audit of ada',
       hint: 'see: kalos audit conflicts',
     });
   });
@@ -106,7 +106,7 @@ describe('a proof', () => {
       [undefined, undefined],
       [1, 2],
     ])
-      await expect(auditProve(agent.directory, index, since)).rejects.toThrow('name a record, or --since SIZE');
+      await expect(auditProve(agent.directory, index, since)).rejects.toThrow('give a record index, or --since SIZE');
   });
 
   const file = join(directory, 'proof');
@@ -146,7 +146,7 @@ describe('a proof', () => {
     const { code, out } = await check(of(conflict));
     expect([code, out]).toEqual([
       EXIT.ok,
-      expect.stringMatching(new RegExp(`^PROVEN {2}.+: ${crypto.self} signed 2 records, then 2 that do not begin with them\\n$`)),
+      expect.stringMatching(new RegExp(`^PROVEN {2}.+: ${crypto.self} signed 2 records, then a log of 2 without them\\n$`)),
     ]);
     expect(JSON.parse((await check(of(conflict), 'json')).out)).toMatchObject({
       ...{ valid: true, type: 'conflict', signer: crypto.self, why: expect.any(String) },
@@ -156,13 +156,13 @@ describe('a proof', () => {
   });
 
   it('is a file that holds one', async () => {
-    const hint = 'kalos audit prove prints one';
+    const hint = 'create one with: kalos audit prove';
     await expect(check('no JSON')).rejects.toMatchObject({
-      ...{ code: 'usage', message: expect.stringContaining(`${file} holds no proof: `), hint },
+      ...{ code: 'usage', message: expect.stringContaining(`${file} is not a proof: `), hint },
     });
     await expect(check('{"type":"inclusion"}')).rejects.toMatchObject({
-      ...{ code: 'usage', message: expect.stringContaining(`${file} holds no proof: record`), hint },
+      ...{ code: 'usage', message: expect.stringContaining(`${file} is not a proof: record`), hint },
     });
-    await expect(auditCheck(join(directory, 'gone'), 'table')).rejects.toThrow('holds no proof: No such file or directory');
+    await expect(auditCheck(join(directory, 'gone'), 'table')).rejects.toThrow('is not a proof: No such file or directory');
   });
 });

@@ -37,42 +37,42 @@ const grant = { node: 'ada', tool: 't.x', for: 60_000, reason: 'why' };
 const budget = { each: false, changes: 1, within: 60_000, reason: 'why' };
 
 it.each<[string, string, unknown, string, Run]>([
-  ['nova transfer', '/v1/nova/transfer', { node: 'ada' }, 'ada coordinates', (dir) => novaTransfer(dir, 'ada')],
+  ['nova transfer', '/v1/nova/transfer', { node: 'ada' }, 'ada is leader', (dir) => novaTransfer(dir, 'ada')],
   [
-    ...(['pause', '/v1/pause', both, 'decision 7: ada changes nothing by itself until: kalos wake ada'] as const),
+    ...(['pause', '/v1/pause', both, 'decision 7: ada is paused; resume it with: kalos wake ada'] as const),
     (dir) => pause(dir, 'ada', 'why'),
   ],
-  ['wake', '/v1/wake', both, 'decision 7: ada is awake', (dir) => wake(dir, 'ada', 'why')],
+  ['wake', '/v1/wake', both, 'decision 7: ada is resumed', (dir) => wake(dir, 'ada', 'why')],
   ['pardon', '/v1/pardon', both, 'decision 7: ada may be a witness again', (dir) => pardon(dir, 'ada', 'why')],
   [
     ...(['failover', '/v1/placements/move', { service: 'db', reason: 'why' }] as const),
-    'decision 7: whoever runs db gives it up; where it runs then: kalos nova status',
+    'decision 7: db moves to another member; see: kalos nova status',
     (dir) => failOver(dir, 'db', 'why'),
   ],
   [
     ...(['drain', '/v1/drain', { ...both, forMs: 5_400_000 }] as const),
-    'decision 7: nothing is to depend on ada for 90 min; kalos undrain ada ends it',
+    'decision 7: ada is drained for 90 min; end it with: kalos undrain ada',
     (dir) => drain(dir, 'ada', 5_400_000, 'why'),
   ],
-  ['undrain', '/v1/undrain', both, 'decision 7: ada is drained no more', (dir) => undrain(dir, 'ada', 'why')],
+  ['undrain', '/v1/undrain', both, 'decision 7: ada is undrained', (dir) => undrain(dir, 'ada', 'why')],
   [
     ...(['upgrade withdraw', '/v1/upgrades/withdraw', { reason: 'why' }] as const),
-    'decision 7: the release is taken back',
+    'decision 7: the release is rolled back',
     (dir) => withdrawRelease(dir, 'why'),
   ],
   [
     ...(['api-token revoke', '/v1/api-tokens/a%2Fb/removal', undefined] as const),
-    'token a/b has ended',
+    'token a/b is revoked',
     (dir) => revokeApiToken(dir, 'a/b'),
   ],
   [
     ...(['grant deny', '/v1/grants', { effect: 'deny', node: 'ada', tool: 't.x', reason: 'why', forMs: 60_000 }] as const),
-    'decision 7: it holds for 1 min; see: kalos grant list',
+    'decision 7: valid for 1 min; see: kalos grant list',
     (dir) => give('deny', { ...grant, dir }),
   ],
   [
     ...(['grant revoke', '/v1/grants/revoke', { grant: 'g1', reason: 'why' }] as const),
-    'decision 7: it is taken back',
+    'decision 7: the grant is revoked',
     (dir) => revoke(dir, 'g1', 'why'),
   ],
   [
@@ -82,12 +82,12 @@ it.each<[string, string, unknown, string, Run]>([
   ],
   [
     ...(['budget lift', '/v1/budgets/lift', { of: { each: true }, reason: 'why' }] as const),
-    'decision 7: it is lifted',
+    'decision 7: the budget is removed',
     (dir) => liftBudget(undefined, { ...budget, dir, each: true }),
   ],
   [
     ...(['policy withdraw', '/v1/bundles/withdraw', { reason: 'why' }] as const),
-    'decision 7: the bundle is taken back',
+    'decision 7: the bundle is rolled back',
     (dir) => withdrawBundle(dir, 'why'),
   ],
 ])('kalos %s sends to %s what it was given, and says what was done', async (_, path, body, line, run) => {
@@ -118,15 +118,15 @@ describe('what the swarm has decided', () => {
     expect([code, linesOf(out)]).toEqual([
       EXIT.ok,
       [
-        ...['ada coordinates in term 3', 'this agent: learner', ''],
-        ...['NODE  SEAT  LEADS  BEHIND', 'ada  voter  2', ''],
-        ...['decision 8 is attested by 1 of 1 voter: ada', ''],
-        ...['SERVICE  RUNS ON  FENCE  SINCE  BEFORE', `db  bob  4  ${when(0)}  x`, ''],
-        ...['DRAINED  UNTIL  WHY', `ada  ${when(0)}  disk`, ''],
-        ...['NO WITNESS ANY MORE  SINCE  FOUND BY', `mal  ${when(0)}  eve`, ''],
-        ...['PAUSED  SINCE  WHY', `bob  ${when(0)}  moved`, ''],
-        ...['SILENCE  POLICY  TARGET  UNTIL  WHY', `s1  p  -  ${when(0)}  loud`, ''],
-        ...['LEASE OF  FOR  UNTIL', `bob  p1  ${when(0)}`, ''],
+        ...['leader ada, term 3', 'this agent: learner', ''],
+        ...['NODE  SEAT  LEADER  BEHIND', 'ada  voter  2', ''],
+        ...['decision 8 is signed by 1 of 1 voter: ada', ''],
+        ...['SERVICE  RUNS ON  FENCING TOKEN  SINCE  REASON OF MOVE', `db  bob  4  ${when(0)}  x`, ''],
+        ...['DRAINED  UNTIL  REASON', `ada  ${when(0)}  disk`, ''],
+        ...['QUARANTINED  SINCE  REPORTED BY', `mal  ${when(0)}  eve`, ''],
+        ...['PAUSED  SINCE  REASON', `bob  ${when(0)}  moved`, ''],
+        ...['SILENCE  POLICY  TARGET  UNTIL  REASON', `s1  p  -  ${when(0)}  loud`, ''],
+        ...['LEASE OF  PLAN  UNTIL', `bob  p1  ${when(0)}`, ''],
         ...['as of decision 9, term 3, read certain', ''],
       ],
     ]);
@@ -135,9 +135,9 @@ describe('what the swarm has decided', () => {
     agent.answers['POST /v1/nova/read'] = { ...answer, roster };
     const of = async (): Promise<string | undefined> =>
       linesOf((await agent.run((dir) => novaStatus(dir, 'lease', 'table'))).out)[2];
-    expect(await of()).toBe('roster epoch 4: 1 member, as this agent knows it');
+    expect(await of()).toBe('roster epoch 4: 1 member, same as here');
     agent.answers['POST /v1/nova/read'] = { ...answer, roster: { ...roster, isSame: false } };
-    expect(await of()).toBe('roster epoch 4: 1 member, this agent knows another');
+    expect(await of()).toBe('roster epoch 4: 1 member, differs from this agent’s roster');
     agent.answers['POST /v1/nova/read'] = { ...answer, coordinator: null };
     expect((await agent.run((dir) => novaStatus(dir, 'lease', 'json'))).code).toBe(EXIT.noQuorum);
   });
@@ -178,11 +178,11 @@ it('grants and budgets are listed where there is none, too', async () => {
   agent.answers['GET /v1/budgets'] = { budgets: [] };
   expect(await agent.run((dir) => list(dir, 'csv'))).toMatchObject({
     code: EXIT.ok,
-    out: 'grant,effect,node,tool,target,until,why\n',
+    out: 'grant,effect,node,tool,target,until,reason\n',
   });
   expect(await agent.run((dir) => listBudgets(dir, 'csv'))).toMatchObject({
     code: EXIT.ok,
-    out: 'node,changes,within,since,by,why\n',
+    out: 'node,changes,within,since,by,reason\n',
   });
 });
 
@@ -204,7 +204,7 @@ describe('a token for the API', () => {
     expect(await agent.run((dir) => createApiToken(dir, given))).toEqual({
       code: EXIT.ok,
       out: 'kapi_x\n',
-      err: `scope read, until ${when(1_000)}; it is told only now\n`,
+      err: `scope read, until ${when(1_000)}; the token is shown only once\n`,
     });
     expect(sent()).toEqual([['/v1/api-tokens', given]]);
     agent.answers['GET /v1/api-tokens'] = [{ id: 'a', name: 'ci', scope: 'look', untilMs: 1_000 }];
@@ -227,7 +227,7 @@ describe('kalos upgrade', () => {
       agent.run((dir) => pushRelease({ dir, soak: 60_000, wait: false, ...given }, file));
     expect(await push({ canary: ['ada'] })).toEqual({
       code: EXIT.ok,
-      out: 'decision 7: KALOS 9.9.9, tried on ada, bob for 1 min\n',
+      out: 'decision 7: KALOS 9.9.9, canaries ada, bob for 1 min\n',
       err: '',
     });
     await push({});
@@ -240,7 +240,7 @@ describe('kalos upgrade', () => {
     await expect(pushRelease({ dir: agent.directory, soak: 1, wait: false }, gone)).rejects.toMatchObject({
       code: 'usage',
       message: expect.stringContaining(`cannot read ${gone}: `),
-      hint: 'npm pack makes an archive of KALOS',
+      hint: 'create an archive of KALOS with: npm pack',
     });
   });
 
@@ -250,7 +250,7 @@ describe('kalos upgrade', () => {
       return linesOf((await agent.run((dir) => showUpgrade(dir, 'table'))).out);
     };
     const one = (version: string) => ({ id: 'a'.repeat(32), by: 'eve', version });
-    expect(await show({})).toEqual(['good  each machine’s own package', '']);
+    expect(await show({})).toEqual(['active  the installed package of each machine', '']);
     const versions = [
       { node: 'ada', version: '2' },
       { node: 'bob', version: '1' },
@@ -258,7 +258,7 @@ describe('kalos upgrade', () => {
     ];
     const ended = { id: 'b'.repeat(32), outcome: 'back', reason: 'it hurt' };
     expect(await show({ good: one('2'), before: one('1'), ended, versions })).toEqual([
-      ...['good  2 (aaaaaaaa of eve)', 'before  1 (aaaaaaaa of eve)', 'the last  bbbbbbbb was taken back: it hurt'],
+      ...['active  2 (aaaaaaaa of eve)', 'previous  1 (aaaaaaaa of eve)', 'last  bbbbbbbb was rolled back: it hurt'],
       ...['runs 2: ada, cy', 'runs 1: bob', ''],
     ]);
     const trial = {
@@ -269,8 +269,8 @@ describe('kalos upgrade', () => {
       reports: [{ node: 'bob', ok: false, reason: 'x' }],
     };
     expect(await show({ candidate: { ...one('3'), ...trial }, ended: { ...ended, outcome: 'everywhere' } })).toEqual([
-      ...['good  each machine’s own package', `tried  3 (aaaaaaaa of eve): wave, ada, bob since ${when(0)}`],
-      ...['bob: x', 'the last  bbbbbbbb is everywhere', ''],
+      ...['active  the installed package of each machine', `rolling  3 (aaaaaaaa of eve): wave, ada, bob since ${when(0)}`],
+      ...['bob: x', 'last  bbbbbbbb is on all members', ''],
     ]);
   });
 });

@@ -101,14 +101,14 @@ describe('a member', () => {
     expect([other.code, linesOf(other.out)]).toEqual([
       EXIT.degraded,
       [
-        'ada  stopped, paused, drained, unhealthy; cannot be reached by bob, eve',
-        'stopped  in order, 1 min 1 s ago; it stays a member',
+        'ada  stopped, paused, drained, unhealthy; unreachable from bob, eve',
+        'stopped  cleanly, 1 min 1 s ago; it stays a member',
         `paused  since ${when(NOW_MS)}`,
         `drained  until ${when(NOW_MS)}`,
         'unhealthy  A=True B=True',
         'key  twins!',
         'peer  peer-of-ada',
-        'role  member, an issuer: it lets others in, coordinates',
+        'role  member, an issuer: it admits members, leader',
         'inspects  all members, as an issuer',
         'heard  1 min 1 s ago',
         'address  10.0.0.1:7700',
@@ -128,27 +128,27 @@ describe('a member', () => {
     agent.answers['POST /v1/members/a%20b/revocation'] = { name: 'ada' };
     expect(await agent.run((dir) => revokeMember(dir, 'a b', 'sold'))).toEqual({
       code: EXIT.ok,
-      out: 'ada is no member any more; it can come back with a new token only\n',
+      out: 'ada is no longer a member; it can rejoin only with a new token\n',
       err: '',
     });
     agent.answers['POST /v1/members/ada/name'] = {};
     expect(await agent.run((dir) => renameMember(dir, 'ada', 'eve'))).toEqual({
       code: EXIT.ok,
-      out: 'ada is called eve now\n',
+      out: 'ada was renamed to eve\n',
       err: '',
     });
     agent.answers['POST /v1/root/draft'] = { kind: 'issuer', body: '00', toSign: '00', needed: 1, atHand: 1 };
     agent.answers['POST /v1/root/commit'] = {};
     expect(await agent.run((dir) => promoteMember(dir, 'ada', []))).toEqual({
       code: EXIT.ok,
-      out: 'ada is an issuer now: it can make tokens, and renews certificates\n',
+      out: 'ada is now an issuer: it creates tokens and renews certificates\n',
       err: '',
     });
     agent.answers['POST /v1/leave'] = {};
     agent.answers['POST /v1/stop'] = {};
     expect(await agent.run((dir) => leave(dir, true))).toEqual({
       code: EXIT.ok,
-      out: 'left the swarm for good: to come back it needs a token\n',
+      out: 'left the swarm for good: rejoining needs a token\n',
       err: '',
     });
     expect(sent()).toEqual([
@@ -169,12 +169,12 @@ describe('a token', () => {
     expect(await agent.run((dir) => createToken(dir, options, 'table'))).toEqual({
       code: EXIT.ok,
       out: 'kalos1.x\n',
-      err: 'good for 1 machine in the next 1 h 0 min: kalos up --join TOKEN\n',
+      err: 'valid for 1 machine and 1 h 0 min; use: kalos up --join TOKEN\n',
     });
     agent.answers['POST /v1/tokens'] = { token: 'kalos1.x', reachable: false };
     const json = await agent.run((dir) => createToken(dir, options, 'json'));
     expect([json.err, JSON.parse(json.out)]).toEqual([
-      'this agent listens on loopback only: other machines cannot reach it; start it with --listen 0.0.0.0:7700\n',
+      'this agent listens on loopback only, so other machines cannot reach it; start it with --listen 0.0.0.0:7700\n',
       { outputVersion: 1, token: 'kalos1.x', reachable: false, role: 'member', ttlMs: 3_600_000, uses: 1 },
     ]);
   });
@@ -197,7 +197,7 @@ describe('a token', () => {
     agent.answers['POST /v1/tokens/a%2Fb/removal'] = {};
     expect(await agent.run((dir) => revokeToken(dir, 'a/b'))).toEqual({
       code: EXIT.ok,
-      out: 'token a/b lets nobody in any more\n',
+      out: 'token a/b is revoked\n',
       err: '',
     });
     expect(sent()).toHaveLength(1);
@@ -224,7 +224,7 @@ describe('an operator', () => {
     const other = join(directory, 'other.key');
     agent.answers['POST /v1/root/draft'] = { kind: 'operator', body: '01', toSign: '02', needed: 2, atHand: 0 };
     const signing = addOperator(agent.directory, 'bob', { keyFile: other, rootKey: [keyFile] });
-    await expect(signing).rejects.toThrow('2 root keys must sign this, and 1 are at hand');
+    await expect(signing).rejects.toThrow('2 root keys must sign, 1 available');
     expect(existsSync(other)).toBe(false);
   });
 
@@ -249,7 +249,7 @@ describe('an operator', () => {
     });
     expect(await agent.run((dir) => revokeOperator(dir, 'eve', []))).toEqual({
       code: EXIT.ok,
-      out: 'eve is no operator any more\n',
+      out: 'eve is no longer an operator\n',
       err: '',
     });
     expect(sent()[0]).toEqual(['/v1/root/draft', { kind: 'revoke', of: 'operator', subject: 'eve', reason: '' }]);
@@ -262,9 +262,9 @@ describe('a key of the swarm', () => {
     expect(await agent.run((dir) => rotateNetworkKey(dir, 60_000))).toEqual({
       code: EXIT.ok,
       out: [
-        `the swarm has a new network key; members dial with it from ${when(NOW_MS)}`,
-        `the older ones are understood until ${when(NOW_MS + 60_000)}: who is off for longer needs a new token to come back`,
-        'tokens made before today’s key still carry the older one\n',
+        `the swarm has a new network key; members use it from ${when(NOW_MS)}`,
+        `older keys stay valid until ${when(NOW_MS + 60_000)}; a member offline for longer needs a new token to rejoin`,
+        'tokens created before this contain the old key\n',
       ].join('\n'),
       err: '',
     });
@@ -274,10 +274,10 @@ describe('a key of the swarm', () => {
   it('of the root is copied or moved elsewhere, private there', async () => {
     const root = join(agent.directory, 'root');
     const exported = (to: string, remove: boolean) => agent.run((dir) => exportRoot(dir, to, remove));
-    await expect(exported(join(directory, 'none'), false)).rejects.toThrow(`no root keys lie in ${root}`);
+    await expect(exported(join(directory, 'none'), false)).rejects.toThrow(`no root keys in ${root}`);
     mkdirSync(root);
     writeFileSync(join(root, 'notes.txt'), '');
-    await expect(exported(join(directory, 'none'), false)).rejects.toThrow(`no root keys lie in ${root}`);
+    await expect(exported(join(directory, 'none'), false)).rejects.toThrow(`no root keys in ${root}`);
     expect(existsSync(join(directory, 'none'))).toBe(false);
     writeFileSync(join(root, '1.key'), 'one', { mode: 0o644 });
     const to = join(directory, 'far', 'away');
@@ -286,7 +286,7 @@ describe('a key of the swarm', () => {
     const moved = await exported(to, true);
     expect([moved.code, moved.out]).toEqual([
       EXIT.ok,
-      `2 root keys moved to ${to}\nthe agent forgets them when it is restarted; name them with --root-key where they must sign\n`,
+      `2 root keys moved to ${to}\nthe agent drops them at its next restart; then sign with --root-key FILE\n`,
     ]);
     expect(['1.key', '2.key'].map((file) => [readFileSync(join(to, file), 'utf8'), existsSync(join(root, file))])).toEqual([
       ['one', false],

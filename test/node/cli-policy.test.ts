@@ -41,14 +41,14 @@ describe('policies', () => {
     const remedy = [{ do: [restart('a'), restart('b')] }, { do: [restart('a')] }];
     known({ remedy, for_s: 5, clear_s: 6, cooldown_s: 7, severity: 'critical' }, { name: 'off', enabled: false });
     expect(linesOf((await agent.run(() => listPolicies(options()))).out)).toEqual([
-      'POLICY  SCOPE  SEVERITY  REMEDY  ORIGIN  WHAT IS WRONG',
+      'POLICY  SCOPE  SEVERITY  REMEDY  ORIGIN  SUMMARY',
       'mine  machine  critical  service.restart + service.restart, or service.restart  live  too many',
       'off  machine  disabled  -  live  too many',
       '',
     ]);
     const wide = linesOf((await agent.run(() => listPolicies(options('wide')))).out);
     expect(wide.slice(0, 2)).toEqual([
-      'POLICY  SCOPE  SEVERITY  REMEDY  ORIGIN  FOR  CLEAR  COOLDOWN  WHEN  WHAT IS WRONG',
+      'POLICY  SCOPE  SEVERITY  REMEDY  ORIGIN  FOR  CLEAR  COOLDOWN  WHEN  SUMMARY',
       "mine  machine  critical  service.restart + service.restart, or service.restart  live  5  6  7  metrics['system.process.count'] > 500.0  too many",
     ]);
     const json = await agent.run(() => listPolicies(options('json')));
@@ -96,9 +96,9 @@ describe('policies', () => {
     };
     expect(await said(() => switchPolicy(options(), 'plain', true))).toEqual([EXIT.ok, 'plain is enabled\n']);
     expect(await said(() => switchPolicy(options(), 'plain', false))).toEqual([EXIT.ok, 'plain is disabled\n']);
-    expect(await said(() => deletePolicy(options(), 'a/b'))).toEqual([EXIT.ok, 'a/b is removed\n']);
-    expect(await said(() => resetPolicy(options(), 'mine'))).toEqual([EXIT.ok, 'mine learns limit again\n']);
-    await expect(resetPolicy(options(), 'plain')).rejects.toThrow('plain has no thresholds that learn');
+    expect(await said(() => deletePolicy(options(), 'a/b'))).toEqual([EXIT.ok, 'a/b is deleted\n']);
+    expect(await said(() => resetPolicy(options(), 'mine'))).toEqual([EXIT.ok, 'mine relearns limit\n']);
+    await expect(resetPolicy(options(), 'plain')).rejects.toThrow('plain has no learned thresholds');
     expect(sent().map(([path]) => path)).toEqual([
       ...['/v1/policies', '/v1/policies', '/v1/policies/a%2Fb/removal', '/v1/policies/mine/reset'],
     ]);
@@ -113,7 +113,7 @@ describe('a file of policies', () => {
     agent.answers['POST /v1/policies'] = { applied: ['a', 'b'] };
     expect(await agent.run(() => applyPolicies(options(), file('good.toml', tables)))).toEqual({
       code: EXIT.ok,
-      out: 'a is in force\nb is in force\n',
+      out: 'a is active\nb is active\n',
       err: '',
     });
     expect(sent()).toEqual([['/v1/policies', { policies: [{ name: 'a', when: 'true', summary: 's' }] }]]);
@@ -123,8 +123,8 @@ describe('a file of policies', () => {
       file('single.toml', tables.replace('[[policy]]', '[policy]')),
     ];
     expect(() => readPolicies(other)).toThrow(`${other}: mode: only [[policy]] tables can be applied`);
-    for (const one of [empty, single]) expect(() => readPolicies(one)).toThrow(`${one} holds no [[policy]] table`);
-    expect(() => readPolicies(file('none.toml', 'policy = []'))).toThrow('holds no [[policy]] table');
+    for (const one of [empty, single]) expect(() => readPolicies(one)).toThrow(`${one} has no [[policy]] table`);
+    expect(() => readPolicies(file('none.toml', 'policy = []'))).toThrow('has no [[policy]] table');
   });
 });
 
@@ -157,14 +157,14 @@ describe('the tests of policies', () => {
       code: EXIT.error,
       out: [
         'ok    mine: a thousand: it fires',
-        'wrong other: a thousand: it fires, but it should not',
-        '1 of 2 tests hold; one policy has none\n',
+        'fail  other: a thousand: it fires, but it should not',
+        '1 of 2 tests pass; one policy has no tests\n',
       ].join('\n'),
       err: '',
     });
     expect(await run('table', 'mine')).toMatchObject({
       code: EXIT.ok,
-      out: 'ok    mine: a thousand: it fires\n1 of 1 test hold; 0 policies have none\n',
+      out: 'ok    mine: a thousand: it fires\n1 of 1 test pass; 0 policies have no tests\n',
     });
     expect(await run('csv')).toMatchObject({
       code: EXIT.error,

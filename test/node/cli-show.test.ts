@@ -47,7 +47,7 @@ describe('a question', () => {
     agent.answers['POST /v1/query'] = { ...answer, rows: [] };
     await expect(metrics(agent.directory, ['a', 'b'], 'csv')).rejects.toMatchObject({
       code: 'not-found',
-      message: 'no metric has a or b in its name',
+      message: 'no metric name contains a or b',
     });
     expect((await agent.run((dir) => metrics(dir, [], 'csv'))).code).toBe(EXIT.ok);
   });
@@ -97,7 +97,7 @@ describe('what was tried', () => {
     expect([linesOf(out)[0], linesOf(out)[1], err]).toEqual([
       'SERIES  TEN MINUTES  LEAST  MEAN  MOST  NOW  SIX HOURS',
       `s0  ▃█  1  2  3  3  ${'▅'.repeat(15)}${'█'.repeat(15)}`,
-      '1 more: name them more closely\n',
+      '1 more: narrow the name\n',
     ]);
     expect((await agent.run((dir) => history(dir, ['s20', 's0'], 'table'))).err).toBe('');
   });
@@ -120,7 +120,7 @@ describe('the log of a service', () => {
   });
 
   it('is looked for where the actuator is, and said so where there is none', async () => {
-    await expect(show('db', 1)).rejects.toMatchObject({ code: 'not-found', message: 'db has written nothing yet' });
+    await expect(show('db', 1)).rejects.toMatchObject({ code: 'not-found', message: 'db has no log output yet' });
     await expect(show('wbe', 1)).rejects.toThrow('no service is called wbe; did you mean web?');
     const other = join(place, 'run', 'services');
     mkdirSync(other, { recursive: true });
@@ -155,7 +155,7 @@ it('an agent that is asked to stop is waited for, a minute', async () => {
   });
   agent.answers['POST /v1/stop'] = {};
   try {
-    await expect(down(agent.directory)).rejects.toThrow('ada did not end within a minute');
+    await expect(down(agent.directory)).rejects.toThrow('ada did not stop within a minute');
   } finally {
     clock.mockRestore();
   }
@@ -179,12 +179,12 @@ describe('kalos config show', () => {
     const changed = await show([entry('mode', 'observe', file), entry('issuers', 3, 'flags')], false);
     expect([changed.out, changed.err]).toEqual([
       'key,value\nmode,"""observe"""\nissuers,3\n',
-      'changed in the files since then: mode; kalos config reload makes the agent read them again\n',
+      'changed in the files but not loaded: mode; run: kalos config reload\n',
     ]);
     const none = await show([entry('mode', 'observe', 'default')]);
-    expect(none.err).toContain('changed in the files since then: mode, issuers;');
+    expect(none.err).toContain('changed in the files but not loaded: mode, issuers;');
     writeFileSync(file, 'mode = ', { mode: 0o600 });
-    expect((await show([])).err).toMatch(/^the files have an error now: .+\n$/);
+    expect((await show([])).err).toMatch(/^the configuration files are invalid: .+\n$/);
     rmSync(file);
   });
 
@@ -219,7 +219,7 @@ it('kalos status is whole', async () => {
       'cpu 26 %  memory 50 % (2.0 GiB available)  load 1.5  1 audit record',
       'Ready=True',
       '',
-      'Swarm: 1 member, bob coordinates in term 2',
+      'Swarm: 1 member, leader bob, term 2',
       'NODE  STATE  ROLE  PEER',
       'ada  alive  member  p',
       '',

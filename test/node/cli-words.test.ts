@@ -67,7 +67,7 @@ describe('kalos members', () => {
     [{}, 'member'],
     [{ issuer: true }, 'member, issuer'],
     [{ issuer: true, deputy: true }, 'member, deputy issuer'],
-    [{ coordinator: true, role: 'committee' }, 'committee, coordinator'],
+    [{ coordinator: true, role: 'committee' }, 'committee, leader'],
   ] as [Partial<MemberRow>, string][])('says of %o the role "%s"', async (given, role) => {
     expect((await list([member(given)])).out).toContain(role);
   });
@@ -96,14 +96,14 @@ describe('kalos members', () => {
     };
     const { out, code } = await agent.run((directory) => showMember(directory, 'ada', 'table'));
     expect(linesOf(out)).toEqual([
-      'ada  stopped, paused, drained, unhealthy; cannot be reached by bob, eve',
-      'stopped  in order, now; it stays a member',
+      'ada  stopped, paused, drained, unhealthy; unreachable from bob, eve',
+      'stopped  cleanly, now; it stays a member',
       `paused  since ${when(Date.parse('2030-01-01T00:00:00Z'))}`,
       `drained  until ${when(Date.parse('2030-01-02T00:00:00Z'))}`,
       'unhealthy  DiskPressure=True',
       'peer  peer-of-ada',
       'role  member',
-      'inspects  bob; kept from: eve',
+      'inspects  bob; denied: eve',
       'heard  now',
       'address  unknown',
       'version  unknown',
@@ -117,7 +117,7 @@ describe('kalos members', () => {
     expect([issuer.code, issuer.out]).toEqual([EXIT.ok, expect.stringContaining('all members, as an issuer')]);
     agent.answers['GET /v1/members/ada'] = member({ issuer: true, deputy: true });
     const deputy = await agent.run((directory) => showMember(directory, 'ada', 'table'));
-    expect(deputy.out).toMatch(/a deputy issuer: it lets others in[\s\S]*no other member/);
+    expect(deputy.out).toMatch(/a deputy issuer: it admits members[\s\S]*no other member/);
     await expect(agent.run((directory) => showMember(directory, '', 'table'))).rejects.toThrow('no member is called ""');
   });
 });
@@ -127,7 +127,7 @@ describe('kalos token', () => {
     const options = { role: 'member', ttl: 3_600_000, uses: 2, quiet: false } as const;
     agent.answers['POST /v1/tokens'] = { token: 'kalos1.x', reachable: true };
     const made = await agent.run((directory) => createToken(directory, options, 'table'));
-    expect([made.out, made.err]).toEqual(['kalos1.x\n', expect.stringContaining('good for 2 machines in the next')]);
+    expect([made.out, made.err]).toEqual(['kalos1.x\n', expect.stringContaining('valid for 2 machines and')]);
     expect(agent.asked[0]?.body).toEqual({ role: 'member', ttlMs: 3_600_000, uses: 2 });
     agent.answers['POST /v1/tokens'] = { token: 'kalos1.x', reachable: false };
     expect((await agent.run((directory) => createToken(directory, options, 'table'))).err).toContain('listens on loopback only');
@@ -157,7 +157,7 @@ describe('kalos token', () => {
   it('counts the root keys that sign', async () => {
     agent.answers['POST /v1/root/draft'] = { kind: 'issuer', body: '00', toSign: '00', needed: 2, atHand: 1 };
     const sign = () => signedByRoot(agent.directory, { kind: 'issuer', member: 'ada' }, []);
-    await expect(sign()).rejects.toThrow('2 root keys must sign this, and 1 are at hand');
+    await expect(sign()).rejects.toThrow('2 root keys must sign, 1 available');
     agent.answers['POST /v1/root/draft'] = { kind: 'issuer', body: '00', toSign: '00', needed: 2, atHand: 2 };
     agent.answers['POST /v1/root/commit'] = {};
     await sign();
@@ -217,15 +217,15 @@ describe('kalos tools and act', () => {
       'service.restart  version 1, risk R1 or R2',
       'stops and starts a service',
       'arguments  service=string',
-      'needs  the actuator to be allowed: service',
-      'can hurt  who uses it',
-      'verification  service-well, held for 1 s, within 20 s',
+      'needs  a rule of the actuator policy: service',
+      'blast radius  who uses it',
+      'verification  service-well, for 1 s, within 20 s',
       'limits  30 s; 3 uses on a target in 5 min',
       '',
     ]);
     const other = await agent.run((directory) => showTools(directory, 'net.block', 'table'));
     expect(linesOf(other.out).slice(2)).toEqual([
-      'arguments  address=array [proto=tcp|udp, else tcp] [any=…]',
+      'arguments  address=array [proto=tcp|udp, default tcp] [any=…]',
       'needs  nothing',
       '',
     ]);
@@ -250,7 +250,7 @@ describe('kalos tools and act', () => {
       ['service.restart', 'service=a', 'service=b'],
       ['service.restart', '=x'],
     ])
-      await expect(acting(words)).rejects.toThrow('is not a new key=value');
+      await expect(acting(words)).rejects.toThrow('is not key=value, or repeats a key');
   });
 
   it.each([
@@ -290,7 +290,7 @@ describe('kalos approve and silence', () => {
   it('list what waits, and end with a code of its own then', async () => {
     agent.answers['GET /v1/status'] = { approvals: [], silences: [] };
     const none = await agent.run((directory) => answerApproval(directory, undefined, 'approved', 'table'));
-    expect([none.code, none.out]).toEqual([EXIT.ok, 'nothing waits for approval\n']);
+    expect([none.code, none.out]).toEqual([EXIT.ok, 'no pending approvals\n']);
     agent.answers['GET /v1/status'] = { approvals: [{ id: 'p1', incident: 'inc-1', diff: ['a', 'b'] }] };
     const one = await agent.run((directory) => answerApproval(directory, undefined, 'approved', 'table'));
     expect([one.code, linesOf(one.out)[1]]).toEqual([EXIT.pending, 'p1  inc-1  a; b']);
@@ -304,18 +304,18 @@ describe('kalos approve and silence', () => {
       agent.run((directory) => silence(directory, { reason: 'x', ...options }, 'table'));
     agent.answers['GET /v1/status'] = { silences: [] };
     agent.answers['GET /v1/nova'] = { silences: [] };
-    expect((await run({})).out).toBe('nothing is silenced\n');
+    expect((await run({})).out).toBe('no silences\n');
     agent.answers['GET /v1/nova'] = { silences: [{ id: 's2', policy: null, target: 'web', untilMs: 0, reason: 'moved' }] };
     expect(linesOf((await run({})).out)[1]).toBe(`s2  all  web  all machines  ${when(0)}  moved`);
     agent.answers['POST /v1/silences'] = { id: 's1', untilMs: 0 };
     expect((await run({ policy: 'p', for: 1_000 })).out).toBe(`s1 until ${when(0)}\n`);
-    await expect(run({ target: 'web' })).rejects.toThrow('a silence needs an end');
+    await expect(run({ target: 'web' })).rejects.toThrow('a silence needs a duration');
     agent.answers['POST /v1/swarm-silences'] = { index: 7 };
     expect((await run({ target: 'web', for: 1_000, everywhere: true })).out).toBe(
-      'decision 7: on all machines; see: kalos log show 7\n',
+      'decision 7: silenced on all machines; see: kalos log show 7\n',
     );
     agent.answers['POST /v1/silences/s1/lift'] = {};
-    expect((await run({ lift: 's1' })).out).toBe('s1 lifted\n');
+    expect((await run({ lift: 's1' })).out).toBe('s1 is removed\n');
     agent.answers['POST /v1/swarm-silences/lift'] = {};
     await run({ lift: 'a'.repeat(32) });
     expect(agent.asked.at(-1)).toMatchObject({ path: '/v1/swarm-silences/lift', body: { silence: 'a'.repeat(32) } });
@@ -333,7 +333,10 @@ describe('kalos conditions, cases and history', () => {
       unseen: [{ name: 'mount /x', reason: 'gone' }],
     };
     const bad = await agent.run((directory) => conditions(directory, 'wide'));
-    expect([bad.code, linesOf(bad.out).slice(2, 4)]).toEqual([EXIT.degraded, ['inc-1  exited: web', 'unseen  mount /x: gone']]);
+    expect([bad.code, linesOf(bad.out).slice(2, 4)]).toEqual([
+      EXIT.degraded,
+      ['inc-1  exited: web', 'unavailable  mount /x: gone'],
+    ]);
     expect((await agent.run((directory) => conditions(directory, 'csv'))).out).not.toContain('unseen');
   });
 
@@ -368,7 +371,7 @@ describe('kalos conditions, cases and history', () => {
     const { out } = await agent.run((directory) => history(directory, ['cp'], 'csv'));
     const [, series = ''] = out.split('\n');
     expect(series.split(',').filter((_, nth) => nth !== 1)).toEqual(['cpu', '1', '2', '3', '2', '']);
-    await expect(agent.run((directory) => history(directory, ['disk'], 'csv'))).rejects.toThrow('no series named like disk');
+    await expect(agent.run((directory) => history(directory, ['disk'], 'csv'))).rejects.toThrow('no series name contains disk');
   });
 });
 
@@ -419,11 +422,11 @@ describe('kalos explain', () => {
       certificate: { present: true, valid: true, detail: '3 of 4', witnesses: ['bob', 'eve'] },
       ownVote: { verdict: 'yes', reason: 'port-refused', confidence: 90 },
     });
-    expect(told[1]).toContain('does not answer; reported by its witness bob, signed by that node');
-    expect(told[2]).toBe('it helped, after 2.50 s');
+    expect(told[1]).toContain('does not answer; from its witness bob, signed by that node');
+    expect(told[2]).toBe('it helped after 2.50 s');
     expect(told.slice(-3)).toEqual([
-      'Certificate, checked by this peer: valid: 3 of 4 (bob, eve)',
-      'This peer was a witness itself: yes (port-refused, 90 %)',
+      'Certificate, checked by this agent: valid: 3 of 4 (bob, eve)',
+      'This agent’s own vote: yes (port-refused, 90 %)',
       '',
     ]);
     expect(

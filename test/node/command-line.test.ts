@@ -206,15 +206,15 @@ describe('exit codes', () => {
       [['grant', 'act', '--node', 'solo'], /--tool <tool> is missing/],
       [['watch', 'nope'], /no topic nope; topics: members/],
       [['pause', 'nope'], /no member is called nope; see: kalos members/],
-      [['query', '--ask', 'xyzzy-nope'], /no question is called xyzzy-nope; see: kalos tables --questions/],
+      [['query', '--ask', 'xyzzy-nope'], /no prepared query is called xyzzy-nope; see: kalos tables --questions/],
       [['query', 'selct 1'], /selct/],
       [['tables', 'node'], /no table is called node; did you mean nodes\? see: kalos tables/],
-      [['metrics', 'nope'], /no metric has nope in its name; see: kalos metrics/],
+      [['metrics', 'nope'], /no metric name contains nope; see: kalos metrics/],
       [['cases', 'service-exitd'], /did you mean service-exited\?/],
       [['explain', 'inc-nope'], /inc-nope/],
       [['logs', 'wbe'], /no service is called wbe; did you mean web\? see: kalos status/],
       [['sim', 'run', 'clam'], /no scenario "clam"; did you mean calm\?/],
-      [['sim', 'run', scenario], /bad\.toml: .*name = 3: must be a text.*nodse: unknown key; did you mean "nodes"\?/],
+      [['sim', 'run', scenario], /bad\.toml: .*name = 3: must be a quoted string.*nodse: unknown key; did you mean "nodes"\?/],
       [['sim', 'run', 'storm', '--nodes', '1'], /--nodes 1 is too few: storm needs at least \d nodes/],
       [['config', 'show', '--config', config], /kalos\.toml:1: moed: unknown key; did you mean "mode"\? see docs/],
       [
@@ -243,7 +243,7 @@ describe('exit codes', () => {
       [['silence', '--target', '*', '--for', '1h'], /target = "\*": must be one target/],
       [
         ['act', 'service.restart'],
-        /service\.restart: the argument service=… is missing: a text; see: kalos tools service\.restart/,
+        /service\.restart: the argument service=… is missing: a quoted string; see: kalos tools service\.restart/,
       ],
       [
         ['act', 'service.restrat', 'service=web'],
@@ -254,12 +254,12 @@ describe('exit codes', () => {
         /service\.restart: sevice is not an argument of this tool; did you mean "service"\? see: kalos tools service\.restart/,
       ],
       [['act', 'process.renice', 'pid=x', 'nice=3'], /process\.renice: pid="x" must be a (whole )?number/],
-      [['audit', 'check', proof], /holds no proof: .*; kalos audit prove prints one/],
-      [['audit', 'check', '/nonexistent'], /\/nonexistent holds no proof: No such file/],
-      [['change', 'commit', proof], /is not a change: .*is missing.*; kalos change draft/],
+      [['audit', 'check', proof], /is not a proof: .*; create one with: kalos audit prove/],
+      [['audit', 'check', '/nonexistent'], /\/nonexistent is not a proof: No such file/],
+      [['change', 'commit', proof], /is not a change: .*is missing.*; create one with: kalos change draft/],
       [['change', 'draft', 'service.restart', '--out', join(place, 'order.json')], /the argument service=… is missing/],
       [['sim', 'run', toml], /toml\.toml:1:\d+: /],
-      [['budget', 'set', '--changes', '3'], /name one machine, or say --each/],
+      [['budget', 'set', '--changes', '3'], /name one machine, or give --each/],
       [['man', 'nope'], /nope/],
     ];
     const wrong: string[] = [];
@@ -323,7 +323,7 @@ describe('a policy of one line', () => {
       '--for',
       '5s',
     );
-    expect([added.code, added.stdout]).toEqual([EXIT.ok, 'web-exited is in force\n']);
+    expect([added.code, added.stdout]).toEqual([EXIT.ok, 'web-exited is active\n']);
     expect(JSON.parse((await here('policy', 'show', 'web-exited', '-o', 'json')).stdout)).toMatchObject({
       origin: 'live',
       scope: 'service',
@@ -331,7 +331,7 @@ describe('a policy of one line', () => {
       remedy: [{ do: [{ tool: 'service.restart' }] }],
     });
     for (const [args, says] of [
-      [['web-exited', 'true'], /there is a policy "web-exited" already \(live\); choose another name/],
+      [['web-exited', 'true'], /policy "web-exited" exists already \(live\); choose another name/],
       [['Web', 'true'], /policy Web: name = "Web": must be|lower-case letters/],
       [['x', "service.stat == 'exited'", '--scope', 'service'], /did you mean "state"/],
       [['x', 'true', 'service.restrat'], /did you mean service.restart\?/],
@@ -343,7 +343,7 @@ describe('a policy of one line', () => {
 });
 
 describe('members', () => {
-  it('says who is paused, drained and unhealthy, and who stopped in order', async () => {
+  it('says who is paused, drained and unhealthy, and who stopped cleanly', async () => {
     const two = await swarm.start('two', '');
     await eventually('two to be alive', async () =>
       (await swarm.members(agent)).find(({ name, state }) => name === 'two' && state === 'alive'),
@@ -372,7 +372,7 @@ describe('members', () => {
     await eventually('two to be seen as stopped', async () => /^two +stopped +member/.test(await row()) || undefined);
     expect((await here('members')).code).toBe(EXIT.ok);
     expect((await here('members', 'show', 'two')).stdout).toMatch(
-      /^two {2}stopped\n {2}stopped +in order, .*; it stays a member\n/,
+      /^two {2}stopped\n {2}stopped +cleanly, .*; it stays a member\n/,
     );
   });
 });
@@ -399,7 +399,7 @@ describe('counts', () => {
       expect(`${stdout}${stderr}`).not.toMatch(
         /(?<![\d.,])\b1 (members|records|rows|voters|nodes|classes|processes|audit records)\b/,
       );
-    expect((await here('nova')).stdout).toMatch(/is attested by \d of \d voters?: \w+/);
+    expect((await here('nova')).stdout).toMatch(/is signed by \d of \d voters?: \w+/);
   });
 
   it('are made by one helper: no text puts a plural after a number by itself', () => {

@@ -7,6 +7,7 @@ import { addBudgetCommands } from '../../bin/budget-commands.ts';
 import { addBundleCommands } from '../../bin/bundle-commands.ts';
 import { addDecisionCommands } from '../../bin/decision-commands.ts';
 import { acceptFormerNames, describeEdges, groupCommands, HELP, modelOf } from '../../bin/edges.ts';
+import { span } from '../../bin/options.ts';
 import { addSignedChangeCommands } from '../../bin/signed-change-commands.ts';
 import { addSwarmCommands } from '../../bin/swarm-commands.ts';
 import { addUpgradeCommands } from '../../bin/upgrade-commands.ts';
@@ -76,7 +77,7 @@ beforeEach(() => {
 });
 
 const [MINUTE, HOUR, DAY] = [60_000, 3_600_000, 86_400_000];
-const HAND = 'by hand';
+const HAND = 'manual';
 describe('a command', () => {
   it.each<[line: string, handed: unknown[]]>([
     ['tools', ['showTools', undefined, undefined, 'table']],
@@ -189,10 +190,10 @@ describe('a command', () => {
   const time = (low: string, high: string): string => `a time from ${low} to ${high}, such as 90s, 1h30m or 2d`;
   it.each<[line: string, said: string, of: string]>([
     ['drain', 'the argument <node> is missing', 'drain'],
-    ['drain n --for 25h', `--for <time> = "25h": must be ${time('1 min', '24 h')}`, 'drain'],
-    ['drain n --for 59s', `--for <time> = "59s": must be ${time('1 min', '24 h')}`, 'drain'],
+    ['drain n --for 25h', `--for <time> = "25h": must be ${time('1 min', '1 d')}`, 'drain'],
+    ['drain n --for 59s', `--for <time> = "59s": must be ${time('1 min', '1 d')}`, 'drain'],
     ['drain n --for', '--for <time> needs a value', 'drain'],
-    ['silence --for 999ms', `--for <time> = "999ms": must be ${time('1 s', '720 h')}`, 'silence'],
+    ['silence --for 999ms', `--for <time> = "999ms": must be ${time('1 s', '30 d')}`, 'silence'],
     ['log tail -n 257', '-n, --lines <n> = "257": must be a whole number from 1 to 256', 'log tail'],
     ['log tail -n 1.5', '-n, --lines <n> = "1.5": must be a whole number from 1 to 256', 'log tail'],
     ['log agent -n 10001', '-n, --lines <n> = "10001": must be a whole number from 1 to 10000', 'log agent'],
@@ -204,7 +205,7 @@ describe('a command', () => {
     ['grant act --node n --tool t', '--target <target> is missing', 'grant act'],
     ['grant approve --uses 101', '--uses <n> = "101": must be a whole number from 1 to 100', 'grant approve'],
     ['policy push f --findings 1001', '--findings <n> = "1001": must be a whole number from 0 to 1000', 'policy push'],
-    ['policy push f --soak 4999ms', `--soak <time> = "4999ms": must be ${time('5 s', '24 h')}`, 'policy push'],
+    ['policy push f --soak 4999ms', `--soak <time> = "4999ms": must be ${time('5 s', '1 d')}`, 'policy push'],
     ['token create --uses 1001', '--uses <n> = "1001": must be a whole number from 1 to 1000', 'token create'],
     [
       `members rename m ${'n'.repeat(25)}`,
@@ -268,6 +269,17 @@ describe('a command', () => {
       expect.not.stringMatching('order|leave-check'),
       expect.stringContaining('Usage: kalos change [options]'),
     ]);
+  });
+
+  it('shows a default time in its largest unit in help, and no preset', () => {
+    const days = { least: 1_000, most: 30 * 86_400_000 };
+    const kalos = new Command('kalos')
+      .configureHelp(HELP)
+      .addOption(span('--ttl <time>', 'lifetime', { ...days, default: days.most }))
+      .addOption(span('-w, --watch [time]', 'refresh every TIME', days).preset(2_000));
+    expect(kalos.helpInformation()).toMatch(
+      /--ttl <time> +lifetime \(default: 30 d\)\n +-w, --watch \[time\] +refresh every TIME\n/,
+    );
   });
 
   it('says its exit codes after its help, a group of commands does not', () => {

@@ -139,7 +139,7 @@ describe('completion in bash', () => {
     const { code, stdout } = await kalos('completion', 'fish');
     expect(code).toBe(0);
     expect(stdout).toContain(
-      "-l policy -d 'the policy, such as service-exited' -x -a '(kalos __complete policy -- (commandline -opc))'",
+      "-l policy -d 'policy, such as service-exited' -x -a '(kalos __complete policy -- (commandline -opc))'",
     );
     expect(stdout).toMatch(/-l config -d '.*' -r -F\n/);
     const command = { name: 'kalos', description: '', usage: '', notes: '', commands: [], options: [] };

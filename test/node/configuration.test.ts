@@ -37,11 +37,11 @@ describe('a configuration that is read again', () => {
     );
     expect(taken).toBe(true);
     expect(lines.toSorted()).toEqual([
-      'in force: agent_log.level: "info" → "debug"',
-      'in force: mode: "observe" → "act"',
-      'in force: policy.a.when: "true" → "false"',
-      'in force: policy.b removed',
-      'in force: policy.c added',
+      'applied: agent_log.level: "info" → "debug"',
+      'applied: mode: "observe" → "act"',
+      'applied: policy.a.when: "true" → "false"',
+      'applied: policy.b removed',
+      'applied: policy.c added',
       'needs a restart of the agent: mdns: true → false',
       'needs a restart of the agent: service.web.environment: changed (its value is not shown)',
       'needs a restart of the agent: service.web.port: 80 → 81',
@@ -63,7 +63,7 @@ describe('a configuration that is read again', () => {
     const { lines } = await reload(`mode = "act"\n${many(200)}`);
     expect([lines.length, noted[0]?.length, noted[0]?.endsWith('…')]).toEqual([200, 2_001, true]);
     await reload(`mode = "act"\n${many(199)}`);
-    expect(noted[1]).toBe('in force: policy.policy-199 removed');
+    expect(noted[1]).toBe('applied: policy.policy-199 removed');
   });
 
   it('says of a key that is set no more that it is unset', async () => {
@@ -75,7 +75,7 @@ describe('a configuration that is read again', () => {
     const { reload, noted } = running('mode = "act"\n');
     expect(await reload('# the same\nmode = "act"\n')).toEqual({
       taken: true,
-      lines: ['the configuration was read again: nothing has changed'],
+      lines: ['the configuration was reloaded: no changes'],
     });
     expect(noted).toEqual([]);
   });
@@ -110,7 +110,7 @@ describe('a configuration that is read again', () => {
     for (const [text, says] of cases) {
       const { taken, lines } = await reload(text);
       expect([taken, lines]).toEqual([false, [expect.stringMatching(says)]]);
-      expect(lines[0]).toMatch(/^the configuration is invalid, the old one stays in force: \//);
+      expect(lines[0]).toMatch(/^the configuration is invalid; the old one stays active: \//);
       expect(configuration.inForce.mode).toBe('act');
     }
     writeFileSync(drop, `# first\n${WEB('prot = 1')}`);

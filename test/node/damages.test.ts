@@ -208,7 +208,7 @@ describe('a state directory that came to harm', () => {
       cell(`${file}, ${damage}, kalos up`, complaintOf(start, aboutOf(file)));
       if (/^(kalos\.toml|actuator\/.*)$/.test(file)) return;
       const { code, stdout } = await run(KALOS, ['doctor', '--dir', directory]);
-      const line = stdout.split('\n').find((one) => /^broken +state /.test(one)) ?? '';
+      const line = stdout.split('\n').find((one) => /^failed +state /.test(one)) ?? '';
       cell(
         `${file}, ${damage}, doctor`,
         code === 3 && aboutOf(file).test(line) ? undefined : `ends with ${code}: ${line || stdout}`,
@@ -234,7 +234,7 @@ describe('a state directory that came to harm', () => {
         for (const file of harmed) cell(`${file}, ${damage}, start and run`, undefined);
         cell(`${name}, run`, status.refusal === null && status.services.length === 1 ? undefined : JSON.stringify(status));
         const { stdout } = await run(KALOS, ['doctor', '--dir', directory]);
-        cell(`${name}, doctor`, /^broken +(state|agent|audit) /m.test(stdout) ? stdout : undefined);
+        cell(`${name}, doctor`, /^failed +(state|agent|audit) /m.test(stdout) ? stdout : undefined);
         const ended = new Promise<number | null>((resolve) => agent.process.once('exit', resolve));
         agent.process.kill('SIGTERM');
         const code = await ended;
@@ -398,7 +398,7 @@ describe('a machine that lacks something', () => {
       const doctor = await disk.kalos('doctor', '--dir', state);
       cell(
         'full, doctor',
-        doctor.code === 3 && /broken +state disk +.*No space left/i.test(doctor.stdout) ? undefined : doctor.stdout,
+        doctor.code === 3 && /failed +state disk +.*No space left/i.test(doctor.stdout) ? undefined : doctor.stdout,
       );
       expect(broken.splice(0)).toEqual([]);
     },
@@ -415,7 +415,7 @@ describe('a machine that lacks something', () => {
     const silence = ['silence', '--policy', 'service-exited', '--for', '1h', '--dir', state];
     cell('no inodes, run', (await disk.kalos(...silence)).code === 0 ? undefined : agent.output.join(''));
     const doctor = await disk.kalos('doctor', '--dir', state);
-    cell('no inodes, doctor', /broken +state disk +.*No space left/i.test(doctor.stdout) ? undefined : doctor.stdout);
+    cell('no inodes, doctor', /failed +state disk +.*No space left/i.test(doctor.stdout) ? undefined : doctor.stdout);
     disk.free();
     const remount = (how: string): Promise<Ran> => disk.run('mount', '-o', `remount,${how}`, disk.path);
     // Files that are open for writing are in the way of it, so the disk is lost in another way: nothing may be written beyond what is there.

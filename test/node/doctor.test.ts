@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { doctor } from '../../node/cli/doctor.ts';
-import { judgePolicy, rulingsOf } from '../../node/cli/doctor-policy.ts';
+import { explainPolicy, meaningsOf } from '../../node/cli/doctor-policy.ts';
 import { EXIT } from '../../node/cli/exit-codes.ts';
 import type * as StateDirectory from '../../node/config/adapters/state-directory.ts';
 import { fakeAgent } from '../support/fake-agent.ts';
@@ -75,7 +75,7 @@ describe('an agent', () => {
     expect(of('key')).toEqual(['broken', 'twins!', null]);
     expect(of('actuator answers')).toEqual([
       'broken',
-      'it has not answered the agent for 10 s: see its log, then systemctl restart kalos-actuator, or kill its process: the agent restarts its own',
+      'no answer to the agent for 10 s: see its log, then run systemctl restart kalos-actuator; without systemd kill its process, and the agent restarts it',
       null,
     ]);
     expect(of('audit')).toEqual(['broken', 'record 3: it was changed', null]);
@@ -95,11 +95,11 @@ describe('a state directory', () => {
   it('that is not there is made', async () => {
     const path = join(place, 'new');
     const before = await examined(path);
-    expect(before.of('state')).toEqual(['lacks', `${path} does not exist yet: kalos up makes it`, `make ${path}`]);
+    expect(before.of('state')).toEqual(['lacks', `${path} does not exist yet: kalos up creates it`, `create ${path}`]);
     const dry = await examined(path, { fix: true, dryRun: true });
-    expect([dry.mended[0], existsSync(path)]).toEqual([`would mend state: make ${path}`, false]);
+    expect([dry.mended[0], existsSync(path)]).toEqual([`would fix state: create ${path}`, false]);
     const mended = await examined(path, { fix: true, dryRun: false });
-    expect([mended.mended[0], mended.of('state')]).toEqual([`mended state: make ${path}`, ['ok', path, null]]);
+    expect([mended.mended[0], mended.of('state')]).toEqual([`fixed state: create ${path}`, ['ok', path, null]]);
     expect(statSync(path).mode & 0o777).toBe(0o700);
   });
 
@@ -121,11 +121,11 @@ describe('a state directory', () => {
     const path = join(place, 'table');
     mkdirSync(path, { mode: 0o755 });
     const { out } = await agent.run(() => doctor(path, 'table', { fix: true, dryRun: true }));
-    expect(out).toContain(`broken  state             ${path} is open to others (mode 755)\n`);
-    expect(out).toContain(`would mend state: chmod 700 ${path}\n`);
+    expect(out).toContain(`failed   state             ${path} is open to others (mode 755)\n`);
+    expect(out).toContain(`would fix state: chmod 700 ${path}\n`);
     const csv = await agent.run(() => doctor(path, 'csv', { fix: false, dryRun: false }));
     expect(csv.out).toContain(`\nstate,broken,${path} is open to others (mode 755),chmod 700 ${path}\n`);
-    await expect(doctor(path, 'table', { fix: false, dryRun: true })).rejects.toThrow('--dry-run goes with --fix');
+    await expect(doctor(path, 'table', { fix: false, dryRun: true })).rejects.toThrow('--dry-run needs --fix');
   });
 });
 
@@ -136,14 +136,14 @@ describe('the policy of an actuator', () => {
     const file = join(path, 'actuator.policy');
     expect((await examined(path)).of('actuator')).toEqual([
       'lacks',
-      `it may touch nothing but services: there is no ${file}; see docs/CONFIG.md`,
-      `write ${file}, which allows nothing yet, with examples`,
+      `it may only manage services: ${file} is missing; see docs/CONFIG.md`,
+      `create ${file} with examples (allows nothing yet)`,
     ]);
     const mended = await examined(path, { fix: true, dryRun: false });
-    expect(mended.mended).toContain(`mended actuator: write ${file}, which allows nothing yet, with examples`);
+    expect(mended.mended).toContain(`fixed actuator: create ${file} with examples (allows nothing yet)`);
     expect([statSync(file).mode & 0o777, readFileSync(file, 'utf8')]).toEqual([0o600, expect.stringContaining('# allow path')]);
     expect(mended.of('actuator')).toEqual(['ok', `its policy is ${file}`, null]);
-    expect((await examined(path, { fix: true, dryRun: false })).mended).toEqual(['nothing can be mended from here']);
+    expect((await examined(path, { fix: true, dryRun: false })).mended).toEqual(['doctor can fix nothing here']);
     expect(mended.of('state disk')).toEqual(['ok', expect.stringMatching(/^[\d.]+ [KMGT]iB free$/), null]);
     writeFileSync(file, 'allow nonsense\n');
     const wrong = await examined(path);
@@ -170,17 +170,17 @@ describe('the policy of an actuator', () => {
   it('is listed rule by rule, with whether it makes the agent root', async () => {
     const file = join(place, 'rules');
     writeFileSync(file, 'allow path /etc\nallow sysctl vm.swappiness\n');
-    expect(rulingsOf(file).map(({ rule, root }) => [rule, root])).toEqual([
+    expect(meaningsOf(file).map(({ rule, root }) => [rule, root])).toEqual([
       ['allow path /etc', true],
       ['allow sysctl vm.swappiness', false],
     ]);
-    const { code, out } = await agent.run(() => judgePolicy(file, 'csv'));
+    const { code, out } = await agent.run(() => explainPolicy(file, 'csv'));
     expect([code, out.split('\n').map((line) => line.split(',').slice(0, 2))]).toEqual([
       EXIT.ok,
       [['rule', 'root'], ['allow path /etc', 'yes'], ['allow sysctl vm.swappiness', ''], ['']],
     ]);
     writeFileSync(file, 'allow nonsense\n');
-    expect(() => rulingsOf(file)).toThrow(
+    expect(() => meaningsOf(file)).toThrow(
       expect.objectContaining({ code: 'config', message: expect.not.stringMatching(/^kalos-actuator/) }),
     );
   });

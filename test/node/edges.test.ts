@@ -218,12 +218,17 @@ describe('a value that is wrong', () => {
     const here = join(dir, 'kalos.toml');
     expect(own('moed = "act"')).toThrow(`${here}:1: moed: unknown key; did you mean "mode"?`);
     expect(own('[api]\nlitsen = "off"')).toThrow(`${here}:2: api.litsen: unknown key; did you mean "listen"?`);
-    expect(own('[[service]]\ncommand = ["x"]')).toThrow(`${here}:1: service.[2].name: is missing: a text in quotes`);
+    expect(own('[[service]]\ncommand = ["x"]')).toThrow(`${here}:1: service.[2].name: is missing: a quoted string`);
     expect(own('[[service]]\nname = "b"\ncommand = ["x"]\nprt = 1')).toThrow(`${here}:4: service.[2].prt: unknown key`);
     expect(own('listen = "127.0.0.1:70000"')).toThrow(
       `${here}:1: listen = "127.0.0.1:70000": must be an IP address and a port of 0 to 65535, such as 0.0.0.0:7700`,
     );
     expect(own('listen = "300.0.0.1:7700"')).toThrow('must be an IP address');
+    const unfit = (keys: string) => own(`[[service]]\nname = "b"\n${keys}`);
+    expect(unfit('')).toThrow('name":"b"}: needs either a command or a unit');
+    expect(unfit('command = ["x"]\ncheck = { kind = "tcp" }')).toThrow('"tcp"}: needs the port of the service, for a check by');
+    expect(unfit('unit = "x.service"\nfailover = true')).toThrow('failover = true: needs a command: a systemd unit or a task');
+    expect(own('[api]\nlisten = "0.0.0.0:1"')).toThrow('"0.0.0.0:1": listening on a non-loopback address needs certificate');
     const planted = 'planted-x9q';
     const of = (environment: string) => `[[service]]\nname = "b"\nenvironment = ${environment}\ncommand = ["x"]\n`;
     const table = `[service]\nenvironment = { A = "${planted}" }\n`;
@@ -233,7 +238,7 @@ describe('a value that is wrong', () => {
     }
     expect(own(table)).toThrow('service');
     expect(own(table)).not.toThrow(planted);
-    expect(own(of('{ A = 1234567890 }'))).toThrow(`${here}:3: service.[2].environment.A: must be a text in quotes`);
+    expect(own(of('{ A = 1234567890 }'))).toThrow(`${here}:3: service.[2].environment.A: must be a quoted string`);
     expect(own('join = ["kalosx", "secret-token-of-somebody"]')).not.toThrow(/secret-token-of-somebody.*must/);
   });
 });
@@ -255,7 +260,7 @@ describe('what reaches the system', () => {
     await new Promise<void>((resolve) => taken.listen(0, '127.0.0.1', resolve));
     const { port } = taken.address() as { port: number };
     const cases: [string, Record<string, string>, string[], RegExp][] = [
-      ['a long directory', {}, ['status', '--dir', `/tmp/${'d'.repeat(100)}`], /has 105 bytes, at most 93/],
+      ['a long directory', {}, ['status', '--dir', `/tmp/${'d'.repeat(100)}`], /has 105 bytes, limit 93/],
       ['no directory', {}, ['status', '--dir', ''], /--dir is empty/],
       ['a directory of two lines', {}, ['status', '--dir', '/tmp/a\nb'], /has a control character: "\/tmp\/a\\nb"/],
       ['a file as directory', {}, ['up', '--dir', '/etc/passwd'], /\/etc\/passwd is not a directory/],

@@ -69,8 +69,8 @@ describe('a new swarm', () => {
   });
 
   it.each([
-    [17, 1, 'of 17 root keys 1 cannot sign; at most 16 are possible'],
-    [2, 3, 'of 2 root keys 3 cannot sign; at most 16 are possible'],
+    [17, 1, '--root-threshold 1 must not exceed --root-keys 17 (at most 16)'],
+    [2, 3, '--root-threshold 3 must not exceed --root-keys 2 (at most 16)'],
   ])('of %i root keys of which %i sign is refused', async (rootKeys, rootThreshold, message) => {
     const { enter, directory } = machine();
     await expect(enter([], { rootKeys, rootThreshold })).rejects.toMatchObject({ code: 'usage', message });
@@ -85,7 +85,7 @@ describe('a token', () => {
     await enter([], {}); // makes the directory
     const fresh = machine();
     await expect(fresh.enter(['/ip4/10.0.0.9/tcp/1'])).rejects.toMatchObject({
-      ...{ code: 'usage', message: 'joining needs a token: an address alone lets nobody in' },
+      ...{ code: 'usage', message: 'joining needs a token; an address alone is not enough' },
     });
     keepNetworkKeys(directory, [older]);
     const joining = machine();
@@ -102,12 +102,12 @@ describe('a token', () => {
     const { swarmId } = await enter();
     await expect(enter([tokenFor(OTHERS)])).rejects.toMatchObject({
       code: 'config',
-      message: `${directory.path} belongs to swarm ${swarmId.slice(0, 8)} (ada), and the token is for ffffffff`,
+      message: `${directory.path} belongs to swarm ${swarmId.slice(0, 8)} (ada), but the token is for swarm ffffffff`,
     });
     const token = tokenFor(swarmId);
-    await expect(enter([token, token])).rejects.toThrow('one token is enough: several were given');
+    await expect(enter([token, token])).rejects.toThrow('2 join tokens were given: give only one');
     await expect(enter([token.slice(0, -3)])).rejects.toMatchObject({
-      ...{ message: expect.stringMatching(/^the token cannot be read: ./), hint: 'copy it whole, on one line' },
+      ...{ message: expect.stringMatching(/^the token cannot be read: ./), hint: 'copy the whole token, on one line' },
     });
   });
 
@@ -117,7 +117,7 @@ describe('a token', () => {
     for (const [key, value] of store.content) if (value.length > 0) store.content.set(key, new Uint8Array([1]));
     await expect(enter()).rejects.toMatchObject({
       code: 'damaged',
-      message: expect.stringMatching(/holds a genesis record of another version of KALOS$/),
+      message: expect.stringMatching(/has a genesis record of an unsupported KALOS version$/),
     });
   });
 });

@@ -22,11 +22,11 @@ describe('what to do', () => {
   it.each([
     ['No space left on device', 'free space there (df /s; df -i /s)'],
     ['Disk quota exceeded', 'free space there (df /s; df -i /s)'],
-    ['Too many open files', 'raise the limit of open files (ulimit -n; 256 are enough)'],
+    ['Too many open files', 'raise the limit of open files (ulimit -n; at least 256)'],
     ['Permission denied', `give this user access (chown -R ${process.getuid?.()} /s; chmod -R u+rwX /s)`],
     ['Operation not permitted', `give this user access (chown -R ${process.getuid?.()} /s; chmod -R u+rwX /s)`],
-    ['Read-only file system', 'see in dmesg why its file system is read-only, and mount it writable'],
-    ['Input/output error', 'the disk fails: see dmesg and smartctl -a, save what is on it, and replace it'],
+    ['Read-only file system', 'see dmesg for why the file system is read-only, and remount it writable'],
+    ['Input/output error', 'the disk is failing: see dmesg and smartctl -a, back it up and replace it'],
     ['Whatever', 'repair the disk'],
   ])('where the disk says "%s" is: %s', (refusal, remedy) => {
     expect(remedyFor(refusal, '/s')).toBe(remedy);

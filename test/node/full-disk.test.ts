@@ -39,7 +39,7 @@ describe.skipIf(!canMount())('an agent whose disk is full', () => {
     const status = async (): Promise<Status> =>
       JSON.parse((await disk.kalos('status', '--dir', state, '-o', 'json')).stdout) as Status;
     const agent = await disk.start(WEB);
-    await says(agent, /Ask any of them/);
+    await says(agent, /Then query any agent/);
     const before = await status();
     disk.fill();
     await says(agent, /refuses writes: No space left on device/);

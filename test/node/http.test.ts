@@ -292,7 +292,7 @@ describe('the API over HTTP', () => {
     for (const { text } of [page, script, style] as Got[])
       expect(text.replaceAll('http://www.w3.org/2000/svg', '')).not.toMatch(/https?:\/\//);
     expect(await statusOf('/../package.json')).toBe(404);
-    expect(RealSwarm.outputOf(agent)).toContain(`page       http://127.0.0.1:${port}\n`);
+    expect(RealSwarm.outputOf(agent)).toContain(`web UI     http://127.0.0.1:${port}\n`);
   });
 
   it('tells Prometheus, line by line as it reads them', async () => {
@@ -451,6 +451,8 @@ describe('an agent at an address', () => {
     ];
     expect(names.map(isLoopback)).toEqual([true, true, true, false, false, false]);
     const given = { origin: '/etc/kalos/kalos.toml', document: { api: { listen: '0.0.0.0:9090' } } };
-    expect(() => resolveConfig([given])).toThrow(/other machines can reach this address: it needs certificate and key/);
+    expect(() => resolveConfig([given])).toThrow(
+      /api.listen = "0.0.0.0:9090": listening on a non-loopback address needs certificate and key/,
+    );
   });
 });

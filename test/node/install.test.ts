@@ -73,12 +73,12 @@ describe('below another root', () => {
       err: '',
     });
     expect([UNITS.some((path) => existsSync(at(path))), KEPT.every((path) => existsSync(at(path)))]).toEqual([false, true]);
-    for (const dryRun of [true, false]) expect((await uninstalled(dryRun)).out).toBe('nothing is installed\n');
+    for (const dryRun of [true, false]) expect((await uninstalled(dryRun)).out).toBe('KALOS is not installed\n');
   });
 });
 
 it.each(['', 'Kalos', '1kalos', 'a b', '-kalos', `k${'a'.repeat(31)}`])('"%s" is no user’s name', (user) => {
-  expect(() => install({ user, root, dryRun: true })).toThrow(`"${user}" is no user's name`);
+  expect(() => install({ user, root, dryRun: true })).toThrow(`"${user}" is not a valid user name`);
 });
 
 it.each(['_k', `k${'a'.repeat(30)}`, 'k-1_2'])('"%s" may be a user’s', async (user) => {

@@ -12,8 +12,8 @@ const at = (inner: z.ZodType, value?: unknown): string =>
 
 describe('what a schema refuses', () => {
   it.each([
-    [z.string(), undefined, 'key: is missing: a text in quotes'],
-    [z.string(), 7, 'key = 7: must be a text in quotes'],
+    [z.string(), undefined, 'key: is missing: a quoted string'],
+    [z.string(), 7, 'key = 7: must be a quoted string'],
     [z.number(), 'x', 'key = "x": must be a number'],
     [z.int(), 1.5, 'key = 1.5: must be a whole number'],
     [z.boolean(), 'yes', 'key = "yes": must be true or false'],
@@ -36,7 +36,7 @@ describe('what a schema refuses', () => {
     [
       z.union([z.union([z.string(), z.literal(3)]), z.strictObject({})]),
       undefined,
-      'key: is missing: a text in quotes, or 3, or a table',
+      'key: is missing: a quoted string, or 3, or a table',
     ],
     [z.enum(['a', 'b']), undefined, 'key: is missing: "a" or "b"'],
     [z.literal(3), undefined, 'key: is missing: 3'],
@@ -61,7 +61,7 @@ describe('what a schema refuses', () => {
       ],
     };
     expect(words(schema, document)).toBe(
-      'service.[2].name = 2: must be a text in quotes; service.[2].port = 1.5: must be a whole number',
+      'service.[2].name = 2: must be a quoted string; service.[2].port = 1.5: must be a whole number',
     );
     expect(words(schema, 'text')).toBe('must be a table');
     expect(placeOf(['a b', 0, 'c-d.e_f'])).toBe('a?b.[1].c-d.e_f');
@@ -92,7 +92,7 @@ describe('what a schema refuses', () => {
     const schema = z.strictObject({ mode: z.enum(['a', 'b']), port: z.union([z.int(), z.literal('off')]), name: z.string() });
     const { error } = schema.safeParse({ mode: 'c', port: 'on', name: 7 });
     expect(error && wordsOf(error, undefined)).toBe(
-      'mode: must be "a" or "b"; port: must be a number, or "off"; name: must be a text in quotes',
+      'mode: must be "a" or "b"; port: must be a number, or "off"; name: must be a quoted string',
     );
   });
 

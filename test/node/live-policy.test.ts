@@ -32,13 +32,13 @@ const open = async (): Promise<string[]> => (await swarm.status(agent)).openInci
 
 describe('a live policy', () => {
   it('is in force within a second, and so are its edit and its end', async () => {
-    expect(await apply(LIVES('here', ALWAYS))).toMatchObject({ code: 0, stdout: 'here is in force\n' });
+    expect(await apply(LIVES('here', ALWAYS))).toMatchObject({ code: 0, stdout: 'here is active\n' });
     await eventually('the finding', async () => (await open()).includes('here holds') || undefined, 1_500);
     await apply(LIVES('here', "metrics['system.process.count'] < 0.0"));
     await eventually('its end', async () => !(await open()).includes('here holds') || undefined, 1_500);
     await apply(LIVES('here', ALWAYS));
     await eventually('the finding again', async () => (await open()).includes('here holds') || undefined, 1_500);
-    expect((await policy('delete', 'here')).stdout).toBe('here is removed\n');
+    expect((await policy('delete', 'here')).stdout).toBe('here is deleted\n');
     await eventually('its end', async () => !(await open()).includes('here holds') || undefined, 1_500);
     expect(await policy('delete', 'here')).toMatchObject({
       code: 2,
@@ -93,7 +93,7 @@ describe('a threshold that learns', () => {
   it('is explained, and can be made to learn again', async () => {
     const shown = (await policy('show', 'cpu-pressure', '-o', 'json')).stdout;
     expect(JSON.parse(shown)).toMatchObject({ thresholds: { busy: { value: expect.any(Number), low: 60, high: 85 } } });
-    expect((await policy('reset', 'cpu-pressure')).stdout).toBe('cpu-pressure learns busy again\n');
+    expect((await policy('reset', 'cpu-pressure')).stdout).toBe('cpu-pressure relearns busy\n');
     expect((await policy('reset', 'disk-full')).code).toBe(2);
   });
 });

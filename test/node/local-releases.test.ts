@@ -159,9 +159,9 @@ describe('the words that the launcher goes by', () => {
 
   it('say what was given up, and why, until it is forgiven', async () => {
     mkdirSync(directory, { recursive: true });
-    writeFileSync(join(directory, 'failed'), `${digestOf(1)} it ended by itself\n`);
+    writeFileSync(join(directory, 'failed'), `${digestOf(1)} it exited\n`);
     const releases = open();
-    expect(releases.failed).toEqual({ digest: digestOf(1), reason: 'it ended by itself' });
+    expect(releases.failed).toEqual({ digest: digestOf(1), reason: 'it exited' });
     await releases.forgive();
     expect([releases.failed, open().failed]).toEqual([undefined, undefined]);
   });

@@ -194,13 +194,16 @@ describe('a time', () => {
       ...['0 s', '1 s', '59 s', '1 min 0 s', '1 min 0 s', '59 min 59 s'],
       ...['1 h 0 min', '23 h 59 min', '1 d 0 h', '2 d 7 h'],
     ]);
-    expect([999, 1_000, 60_000, 61_000, 3_600_000, 3_660_000].map(exactly)).toEqual([
+    expect([999, 1_000, 60_000, 61_000, 3_600_000, 3_660_000, 86_400_000, 90_000_000, 2_592_000_000].map(exactly)).toEqual([
       '999 ms',
       '1 s',
       '1 min',
       '61 s',
       '1 h',
       '61 min',
+      '1 d',
+      '25 h',
+      '30 d',
     ]);
   });
 
@@ -241,12 +244,12 @@ describe('exit codes', () => {
     expect(exitsOf('nothing special')).toEqual([
       [0, 'done'],
       [1, 'error'],
-      [2, 'usage'],
+      [2, 'usage error'],
     ]);
     expect(exitsOf('silence').at(-1)).toEqual([7, 'with --everywhere: the swarm has no leader']);
-    expect(exitsText('act')).toBe('\nExit codes: 0 confirmed, 1 failed or undone, 2 usage, 5 refused');
+    expect(exitsText('act')).toBe('\nExit codes: 0 confirmed, 1 failed or undone, 2 usage error, 5 refused');
     expect(exitsText('pause')).toBe(
-      '\nExit codes: 0 decided, 1 error, 2 usage, or the swarm does not take it, 7 the swarm has no leader',
+      '\nExit codes: 0 decided, 1 error, 2 usage error, or the swarm rejects it, 7 the swarm has no leader',
     );
     expect(unknownExits(['up'])).not.toContain('up');
     expect(unknownExits([])).toContain('up');

@@ -45,13 +45,13 @@ describe.runIf(CHROMIUM !== undefined)('the page, in Chromium', () => {
   });
 
   it('shows the swarm, the machine by the second, the timeline, and what was asked', async () => {
-    const page = await opened(/2 rows, from/, /Nothing was wrong/, /(<polyline points="[\d., -]+"[\s\S]*?){8}/);
+    const page = await opened(/2 rows, from/, /No incidents yet/, /(<polyline points="[\d., -]+"[\s\S]*?){8}/);
     expect(page).toMatch(/<span id="who">one \d+\.\d+\.\d+, swarm [0-9a-f]{8}<\/span>/);
     expect(page.match(/<circle [^>]*class="alive/g)?.length).toBe(2);
     expect(page).toMatch(/<table id="members">[\s\S]*<td>one<\/td><td class="alive"[\s\S]*<td>two<\/td>/);
     expect(page.match(/<polyline points="[\d., -]+"/g)?.length).toBe(8);
-    expect(page).toContain('Nothing was wrong yet.');
-    expect(page).toMatch(/2 rows, from this agent’s own state/);
+    expect(page).toContain('No incidents yet.');
+    expect(page).toMatch(/2 rows, from this agent’s own data/);
     expect(page.match(/<option value="select/g)?.length).toBeGreaterThanOrEqual(25);
     expect(page).toMatch(/<form id="login" hidden/);
   });
@@ -106,7 +106,7 @@ describe.runIf(CHROMIUM !== undefined)('the page, in Chromium', () => {
       const now = await shown();
       return now[0] === null ? undefined : now;
     });
-    expect(words).toMatch(/^This agent does not answer since .*\d:\d\d/);
+    expect(words).toMatch(/^This agent has not answered since .*\d:\d\d/);
     expect([title, Number(opacity) < 0.6]).toEqual(['No answer: KALOS one', true]);
     await picture('silent');
     await browser.resize(400, 800);

@@ -37,8 +37,8 @@ describe('a pattern', () => {
     ['foo(?!bar)', 'at character 4: a lookahead is not supported'],
     ['a{1001}', 'at character 2: invalid repeat count {1001}'],
     ['((a{100}){100}){100}', 'invalid repeat count'],
-    ['.{0,1000}.{0,1000}.{0,1000}', 'instructions, at most 4096'],
-    ['x'.repeat(1_001), '1001 characters, at most 1000'],
+    ['.{0,1000}.{0,1000}.{0,1000}', 'instructions (limit 4096)'],
+    ['x'.repeat(1_001), 'it has 1001 characters (limit 1000)'],
     ['x'.repeat(1_000), 'fine, at 1002'],
     ['[(]\\1', 'at character 4: a back-reference is not supported'],
     ['a++', 'at character 2: an atomic group or a possessive quantifier is not supported'],
@@ -142,16 +142,18 @@ describe('a pattern', () => {
     const whole = Math.floor(2_000_000 / cost);
     const allowance = new PatternAllowance();
     expect(() => allowance.pattern('a', steps(whole + 1))).toThrow(
-      `the pattern "a" can search ${whole} more characters in this evaluation, and the text has ${whole + 1}`,
+      `the pattern "a" may search only ${whole} more characters in this evaluation, but the text has ${whole + 1}`,
     );
     allowance.pattern('a', steps(whole - 10));
     allowance.pattern('a', steps(10));
-    expect(() => allowance.pattern('a', steps(cost))).toThrow(/can search \d more characters/);
+    expect(() => allowance.pattern('a', steps(cost))).toThrow(/may search only \d more characters/);
     for (const [length, named] of [
       [60, `"${'x'.repeat(60)}"`],
       [61, `"${'x'.repeat(60)}…"`],
     ] as const)
-      expect(() => new PatternAllowance().pattern('x'.repeat(length), steps(2_000_000))).toThrow(`the pattern ${named} can`);
+      expect(() => new PatternAllowance().pattern('x'.repeat(length), steps(2_000_000))).toThrow(
+        `the pattern ${named} may search only`,
+      );
   });
 
   it('is compiled once, while it is among the newest 256', () => {

@@ -34,7 +34,7 @@ describe('a running agent', () => {
   });
 
   it('has its page on the next port that is free, and says so', async () => {
-    await says(new RegExp(`port ${port} is in use by another program: the page is at http://127\\.0\\.0\\.1:\\d+`));
+    await says(new RegExp(`port ${port} is in use by another program: the web UI is at http://127\\.0\\.0\\.1:\\d+`));
     const { page } = await swarm.json<AgentStatus>(agent, 'status');
     expect(page).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(page).not.toContain(`:${port}`);
@@ -51,23 +51,23 @@ describe('a running agent', () => {
   it('takes what it can on SIGHUP, and names what needs a restart', async () => {
     write(`mode = "act"\nmdns = false\n${OWN}`);
     agent.process.kill('SIGHUP');
-    await says(/in force: mode: "observe" → "act"/);
-    await says(/in force: policy\.mine added/);
+    await says(/applied: mode: "observe" → "act"/);
+    await says(/applied: policy\.mine added/);
     await says(/needs a restart of the agent: mdns: true → false/);
     const policies = await kalos('policy', 'list', '--dir', agent.directory);
     expect(policies.stdout).toContain('mine');
     expect((await swarm.json<AgentStatus>(agent, 'status')).mode).toBe('act');
     const audit = await kalos('audit', 'list', '--dir', agent.directory);
-    expect(audit.stdout).toContain('configuration: in force: mode');
+    expect(audit.stdout).toContain('configuration: applied: mode');
   });
 
   it('keeps what was in force where the new one is wrong', async () => {
     write('mode = "destroy"\n');
     agent.process.kill('SIGHUP');
-    await says(/invalid, the old one stays in force: .*mode = "destroy": must be "observe" or "advise" or "act"/);
+    await says(/invalid; the old one stays active: .*mode = "destroy": must be "observe" or "advise" or "act"/);
     write(`[[policy]]\nname = "bad"\nwhen = "metrics["\nsummary = "x"\n`);
     const refused = await kalos('config', 'reload', '--dir', agent.directory);
-    expect([refused.code, refused.stdout]).toEqual([2, expect.stringContaining('the old one stays in force')]);
+    expect([refused.code, refused.stdout]).toEqual([2, expect.stringContaining('the old one stays active')]);
     expect((await swarm.json<AgentStatus>(agent, 'status')).mode).toBe('act');
     write(`mode = "act"\nmdns = false\n${OWN}`);
     const again = await kalos('config', 'reload', '--dir', agent.directory);
@@ -79,11 +79,11 @@ describe('a running agent', () => {
     const shown = (await log('-n', '1000')).stdout;
     const written = RealSwarm.outputOf(agent);
     for (const line of shown.split('\n')) expect(written).toContain(line);
-    expect(shown).toMatch(/^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d info {2}in force: mode: "observe" → "act"$/m);
+    expect(shown).toMatch(/^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d info {2}applied: mode: "observe" → "act"$/m);
     expect((await log('--level', 'warn')).stdout).not.toMatch(/ info /);
     write(`mode = "act"\nmdns = false\nagent_log = { level = "debug", format = "json" }\n${OWN}`);
     const reloaded = await kalos('reload', '--dir', agent.directory);
-    expect([reloaded.code, reloaded.stdout]).toEqual([0, expect.stringContaining('in force: agent_log.level: "info" → "debug"')]);
+    expect([reloaded.code, reloaded.stdout]).toEqual([0, expect.stringContaining('applied: agent_log.level: "info" → "debug"')]);
     await kalos('status', '--dir', agent.directory);
     await says(/^\{"time":"20[^"]*Z","level":"debug","text":"GET \/v1\/status by this machine"\}$/m);
     expect((await log('--since', '1h', '-n', '1', '-o', 'json')).stdout).toContain('"text": "GET /v1/status by this machine"');

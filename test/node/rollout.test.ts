@@ -57,7 +57,7 @@ describe('a rollout', () => {
     ];
     expect(await followed(looks)).toEqual({
       code: EXIT.ok,
-      out: '1 member does well; next bob, cy\n3 members do well; next dan\neverywhere\n',
+      out: '1 member is healthy; next bob, cy\n3 members are healthy; next dan\neverywhere\n',
     });
     expect(clock.ms).toBe(looks.length * 500);
   });

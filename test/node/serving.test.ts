@@ -233,10 +233,10 @@ describe('a request', () => {
     expect(await owner('/v1/halt')).toBe('405 GET is not possible on /v1/halt');
     expect(await owner('/v1/series/%zz')).toBe('400 /v1/series/%zz is not a valid path: write a literal % as %25');
     expect(await owner('/v1/halt', 'POST', 'no JSON')).toBe('400 the body must be JSON of at most 2097152 bytes');
-    expect(await owner('/v1/halt', 'POST', '{"reason":5}')).toBe('400 reason = 5: must be a text in quotes');
+    expect(await owner('/v1/halt', 'POST', '{"reason":5}')).toBe('400 reason = 5: must be a quoted string');
     const object = 'it must be a JSON object';
-    expect(await owner('/v1/halt', 'POST')).toBe(`400 the body is missing: ${object}; reason: is missing: a text in quotes`);
-    expect(await owner('/v1/halt', 'POST', '[5]')).toBe(`400 the body is [5]: ${object}; reason: is missing: a text in quotes`);
+    expect(await owner('/v1/halt', 'POST')).toBe(`400 the body is missing: ${object}; reason: is missing: a quoted string`);
+    expect(await owner('/v1/halt', 'POST', '[5]')).toBe(`400 the body is [5]: ${object}; reason: is missing: a quoted string`);
     expect(await owner('/v1/log', 'POST')).toBe(`400 the body is missing: ${object}, {} at least`);
     expect(await owner('/v1/log', 'POST', 'null')).toBe(`400 the body is null: ${object}, {} at least`);
     const large = `"${'x'.repeat(64 * 1_024 - 2)}"`;

@@ -75,7 +75,7 @@ describe('three real agents', () => {
     expect(told.ownVote).toMatchObject({ verdict: 'yes', reason: 'port-refused' });
     const { stdout } = await kalos('explain', id, '--dir', gamma.directory);
     expect(stdout).toMatch(/certified by 2 witnesses/);
-    expect(stdout).toMatch(/This peer was a witness itself: yes/);
+    expect(stdout).toMatch(/This agent’s own vote: yes/);
   });
 
   it('wake a frozen service by a signal', async () => {
@@ -202,7 +202,7 @@ describe('three real agents', () => {
       expect.stringContaining('gamma may not decide about others: it is not an issuer'),
     ]);
     const made = await kalos('pause', 'beta', '--reason', 'being moved', '--dir', alpha.directory);
-    expect([made.code, made.stdout]).toEqual([0, expect.stringMatching(/^decision \d+: beta changes nothing/)]);
+    expect([made.code, made.stdout]).toEqual([0, expect.stringMatching(/^decision \d+: beta is paused/)]);
     const tail = await kalos('log', 'tail', '--read', 'linearizable', '--dir', gamma.directory);
     expect([tail.code, tail.stdout]).toEqual([0, expect.stringContaining('beta changes nothing until it is woken: being moved')]);
     const before = await webOfBeta();

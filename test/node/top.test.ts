@@ -48,8 +48,8 @@ const picture = (
     height,
   );
 const HEAD = [
-  'ada  up 1 min 1 s  mode act  swarm 2 of 3, bob coordinates (term 3)',
-  'all is well  1 open incident  2 waiting for approval  load 1.50',
+  'ada  up 1 min 1 s  mode act  swarm 2 of 3, leader bob (term 3)',
+  'healthy  1 open incident  2 pending approvals  load 1.50',
 ];
 
 describe('the picture', () => {
@@ -64,7 +64,7 @@ describe('the picture', () => {
       columns.padEnd(60),
       '       1    50.0    1.0 KiB R     7  p1',
       '',
-      'no incidents; q ends this view',
+      'no incidents; q quits',
     ]);
     expect(picture({}, 60)[2]).toBe(unknown('cpu', 37));
     expect(picture({}, 50)[11]).toBe(columns.padEnd(50));
@@ -82,7 +82,7 @@ describe('the picture', () => {
     };
     expect(picture({ status }).slice(0, 2)).toEqual([
       'ada  up 1 min 1 s  mode halted: fire  swarm 2 of 3, no leader (term 3)',
-      'Ready=False DiskPressure=True  0 open incidents  0 waiting for approval  load unknown',
+      'Ready=False DiskPressure=True  0 open incidents  0 pending approvals  load unknown',
     ]);
   });
 
@@ -148,10 +148,10 @@ describe('the picture', () => {
   it('leaves out processes first, but for two, and then the end', () => {
     const shown = (height: number): string[] => picture({ overview: { processes: processes(12) } }, 80, height);
     expect(shown(26)).toHaveLength(25); // a line is left free
-    expect(shown(27).slice(-3)).toEqual(['      12    50.0    1.0 KiB R     7  p12', '', 'no incidents; q ends this view']);
+    expect(shown(27).slice(-3)).toEqual(['      12    50.0    1.0 KiB R     7  p12', '', 'no incidents; q quits']);
     expect(shown(20).slice(-3)[0]).toContain('p5');
     expect([shown(20).length, shown(16).length, shown(14).length, shown(5).length]).toEqual([19, 16, 14, 5]);
-    expect(shown(16).slice(-3)).toEqual(['       2    50.0    1.0 KiB R     7  p2', '', 'no incidents; q ends this view']);
+    expect(shown(16).slice(-3)).toEqual(['       2    50.0    1.0 KiB R     7  p2', '', 'no incidents; q quits']);
   });
 });
 
@@ -159,7 +159,7 @@ it('one picture is printed where there is no terminal', async () => {
   agent.answers['GET /v1/status'] = STATUS;
   agent.answers['GET /v1/overview'] = OVERVIEW;
   const { code, out } = await agent.run((dir) => top(dir));
-  expect([code, out.split('\n').slice(0, 2), out.endsWith('no incidents; q ends this view\n')]).toEqual([0, HEAD, true]);
+  expect([code, out.split('\n').slice(0, 2), out.endsWith('no incidents; q quits\n')]).toEqual([0, HEAD, true]);
 });
 
 it('is redrawn each second on a terminal, and what is lost is said above it', async () => {

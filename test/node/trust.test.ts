@@ -99,7 +99,7 @@ describe('a place that decides what is run', () => {
 
   it('is not where a directory above it can be written by others, also before it is made, and behind a link', () => {
     make('open', 0o777);
-    expect(() => checkTrust(join(root, 'open', 'state'))).toThrow(/lies in .*open, which may be written by others \(mode 777\)/);
+    expect(() => checkTrust(join(root, 'open', 'state'))).toThrow(/is in .*open, which may be written by others \(mode 777\)/);
     symlinkSync(make('open/state'), join(root, 'link'));
     expect(distrusted(join(root, 'link'), ROOT)).toMatchObject({ path: join(root, 'open') });
   });
@@ -107,7 +107,7 @@ describe('a place that decides what is run', () => {
   it.runIf(ROOT === 0)('is not where it, or a directory above it, belongs to somebody else', () => {
     const state = make('theirs/state');
     chownSync(dirname(state), OTHER, OTHER);
-    expect(() => checkTrust(state)).toThrow(/which belongs to user 65534, and what is there decides what user 0 runs/);
+    expect(() => checkTrust(state)).toThrow(/which belongs to user 65534, so others could change what user 0 runs/);
     expect(distrusted(state, OTHER)).toBeUndefined();
     chownSync(dirname(state), 0, 0);
     chownSync(state, OTHER, OTHER);
@@ -124,7 +124,7 @@ describe('kalos up', () => {
       1,
       [
         expect.stringMatching(
-          /^kalos: .*kalos.mjs lies in .*dist, which may be written by others \(mode 777\), and what is there decides what user \d+ runs$/,
+          /^kalos: .*kalos.mjs is in .*dist, which may be written by others \(mode 777\), so others could change what user \d+ runs$/,
         ),
         expect.stringMatching(/^ {2}chmod go-w .*dist$/),
       ],
@@ -141,7 +141,7 @@ describe('kalos up', () => {
     const { status, stderr } = up('--dir', join(root, 'state'));
     expect([status, stderr]).toEqual([
       1,
-      expect.stringMatching(/^kalos: .* belongs to user 65534, and what is there decides what user 0 runs\n/),
+      expect.stringMatching(/^kalos: .* belongs to user 65534, so others could change what user 0 runs\n/),
     ]);
     expect(existsSync(join(root, 'ran'))).toBe(false);
   });
@@ -180,7 +180,7 @@ describe('kalos up', () => {
     expect([status, stderr]).toEqual([
       1,
       expect.stringMatching(
-        /mine.toml may be written by others \(mode 666\), and what is there decides what user \d+ runs.*chmod go-w/s,
+        /mine.toml may be written by others \(mode 666\), so others could change what user \d+ runs.*chmod go-w/s,
       ),
     ]);
   });

@@ -36,7 +36,7 @@ describe('a state directory of three that was copied, and both started', () => {
         /^two agents have this key: another one runs on .*, process \d+, so neither of them acts; stop one of them/,
       );
     expect((await kalos('status', '--dir', copy.directory)).stdout).toMatch(/two agents have this key/);
-    expect((await kalos('doctor', '--dir', two.directory)).stdout).toMatch(/broken {2}key +two agents have this key/);
+    expect((await kalos('doctor', '--dir', two.directory)).stdout).toMatch(/failed {3}key +two agents have this key/);
     const at = one.directory;
     const members = await eventually('the first to tell of it', async () => {
       const ran = await kalos('members', '--dir', at);

@@ -24,10 +24,10 @@ describe('the welcome', () => {
       '  state      /state',
       '  sees       0 metrics, native sensors',
       '  services   none; declare some as [[service]] in /state/kalos.toml',
-      '  mode       observe: decides and shows; --mode act lets it repair',
+      '  mode       observe: proposes only; --mode act lets it repair',
       '  listens    /ip4/10.0.0.1/tcp/7700',
       '',
-      'Ask any of them:',
+      'Then query any agent:',
       '  kalos status --dir /state',
       '  kalos query --dir /state "select node, state, cpu, memory from nodes"',
       '',
@@ -55,9 +55,9 @@ describe('the welcome', () => {
     expect(lines.slice(2, 8)).toEqual([
       '  sees       load 1.24, 2.0 GiB memory available, 7 processes, fullest file system 46 %, PSI, 5 metrics, native sensors (plain reader: no g++)',
       '  services   web (running, pid 7), db (exited)',
-      '  mode       act: repairs by itself what is reversible',
+      '  mode       act: makes reversible repairs by itself',
       '  listens    (no address)',
-      '  page       http://x',
+      '  web UI     http://x',
       '',
     ]);
     expect(welcome(node({ mode: 'advise' })).split('\n')[4]).toBe('  mode       advise: asks before it repairs (kalos approve)');
@@ -70,7 +70,7 @@ describe('the welcome', () => {
         .slice(6, -4);
     const begins = [
       '',
-      'A swarm begins here. Its root key lies in /state/root: keep a copy elsewhere.',
+      'Created a new swarm. Its root key is in /state/root: keep a copy elsewhere.',
       'Join a second agent to it, from another terminal:',
       '  kalos up --name second --dir /state-second --join "$(kalos token create -q --dir /state)"',
     ];
@@ -83,7 +83,7 @@ describe('the welcome', () => {
   it('is one line for programs', () => {
     expect([upLine(node()), upLine(node({ addresses: [] }, { page: 'http://x' }))]).toEqual([
       'KALOS 9.9.9: agent ada is up in /state, swarm abcdef01, mode observe, listens /ip4/10.0.0.1/tcp/7700',
-      'KALOS 9.9.9: agent ada is up in /state, swarm abcdef01, mode observe, listens nowhere, page http://x',
+      'KALOS 9.9.9: agent ada is up in /state, swarm abcdef01, mode observe, listens on no address, web UI http://x',
     ]);
   });
 });

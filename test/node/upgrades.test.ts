@@ -62,22 +62,22 @@ describe('a release', () => {
     const before = await pids();
     const { code, stdout, stderr } = await push(await releases.make('0.9.0'));
     expect(stderr).toBe('');
-    expect(stdout).toMatch(/^decision \d+: KALOS 0\.9\.0, tried on dora for 5 s\n1 member does well; next \w+\n/);
-    expect([stdout.trim().split('\n').at(-1), code]).toEqual(['0.9.0 is everywhere', 0]);
+    expect(stdout).toMatch(/^decision \d+: KALOS 0\.9\.0, canaries dora for 5 s\n1 member is healthy; next \w+\n/);
+    expect([stdout.trim().split('\n').at(-1), code]).toEqual(['0.9.0 runs on all members', 0]);
     await allRun('0.9.0');
     expect(await pids()).toEqual(before);
     const { stdout: shown } = await kalos('upgrade', 'status', '--dir', directory('cleo'));
-    expect(shown).toMatch(/^good {6}0\.9\.0 \(\w{8} of anna\)\nthe last {2}\w{8} is everywhere\nruns 0\.9\.0: /);
+    expect(shown).toMatch(/^active {4}0\.9\.0 \(\w{8} of anna\)\nlast {6}\w{8} is on all members\nruns 0\.9\.0: /);
   });
 
   it.each([
-    ['ends', 'setTimeout(() => process.exit(9), 6_000);', /dora: it ended by itself \(exit code 9\)/],
-    ['does not start', 'throw new Error("broken");', /dora: it ended by itself \(exit code 1\)/],
-    ['hangs', 'setTimeout(() => { for (;;); }, 4_000);', /dora: (for \d+ s it was not in the swarm|.*down)/],
+    ['ends', 'setTimeout(() => process.exit(9), 6_000);', /dora: it exited \(exit code 9\)/],
+    ['does not start', 'throw new Error("broken");', /dora: it exited \(exit code 1\)/],
+    ['hangs', 'setTimeout(() => { for (;;); }, 4_000);', /dora: (it was out of the swarm for \d+ s|.*down)/],
   ])('that %s is seen on the canary, and all are on the last good one again', async (_what, first, reason) => {
     const before = await pids();
     const { code, stderr } = await push(await releases.make('0.9.1', first), '--soak', '20');
-    expect([code, stderr]).toEqual([5, expect.stringMatching(/^kalos: taken back, and the last good release runs: /)]);
+    expect([code, stderr]).toEqual([5, expect.stringMatching(/^kalos: rolled back to the last good release: /)]);
     expect(stderr).toMatch(reason);
     await allRun('0.9.0');
     expect(await pids()).toEqual(before);
@@ -91,7 +91,7 @@ describe('a release', () => {
     const wrong = await push(file);
     expect([wrong.code, wrong.stderr]).toEqual([2, expect.stringContaining('not a tar.gz archive')]);
     const missing = await push(join(releases.directory, 'missing.tgz'));
-    expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('npm pack makes an archive of KALOS')]);
+    expect([missing.code, missing.stderr]).toEqual([2, expect.stringContaining('create an archive of KALOS with: npm pack')]);
   });
 
   it('is kept when an agent starts again, and can be taken back', async () => {
@@ -102,7 +102,7 @@ describe('a release', () => {
     await allRun('0.9.0');
     const before = await pids();
     const { stdout } = await kalos('upgrade', 'withdraw', '--reason', 'enough', '--dir', directory('anna'));
-    expect(stdout).toMatch(/^decision \d+: the release is taken back\n$/);
+    expect(stdout).toMatch(/^decision \d+: the release is rolled back\n$/);
     await eventually(
       'all to run their own package',
       async () => {

@@ -1,4 +1,4 @@
-// The layers as they are on this machine: /etc/kalos/kalos.toml, /etc/kalos/conf.d/*.toml, the agent's own file, KALOS_*.
+// Reads the configuration layers of this machine: /etc/kalos/kalos.toml, /etc/kalos/conf.d/*.toml, the agent's own file, KALOS_*.
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { closest, KalosError } from '../../errors.ts';
@@ -9,22 +9,22 @@ import { readConfig, stateDirectory } from './state-directory.ts';
 import { checkTrust } from './trust.ts';
 
 export const SYSTEM_DIRECTORY = '/etc/kalos';
-/** Variables that are no keys of the configuration. */
+/** Variables that are not keys of the configuration. */
 const OTHER_VARIABLES = ['KALOS_DIR', 'KALOS_ACTUATOR', 'KALOS_ACTUATOR_POLICY', 'KALOS_COMMAND', 'KALOS_DEBUG'];
 
 export interface LayerSources {
-  /** The state directory, as it was given. */
+  /** The state directory, as given. */
   dir?: string | undefined;
-  /** In the place of the file in the state directory. */
+  /** Instead of the file in the state directory. */
   config?: string | undefined;
   flags?: ConfigFlags | undefined;
   environment: Readonly<Record<string, string | undefined>>;
   system?: string | undefined;
-  /** What they say is to be run: nobody else may have written them. */
+  /** The agent will act on them: other users must not be able to write them. */
   acts?: boolean | undefined;
 }
 
-/** @throws KalosError where a file cannot be read, is no TOML, or is not to be trusted; or a variable is unknown. */
+/** @throws KalosError if a file cannot be read, is not TOML, or is not trusted; or if a variable is unknown. */
 export function readLayers({
   dir,
   config,
@@ -59,10 +59,10 @@ function environmentLayer(environment: LayerSources['environment']): Record<stri
     if (!variable.startsWith('KALOS_') || text === undefined || OTHER_VARIABLES.includes(variable)) continue;
     const known = ENVIRONMENT_KEYS.get(variable);
     if (known === undefined) {
-      // One that is like none of ours is somebody else's: container platforms set KALOS_SERVICE_HOST and the like.
+      // A variable that resembles none of ours belongs to other software: container platforms set KALOS_SERVICE_HOST and the like.
       const meant = closest(variable, [...ENVIRONMENT_KEYS.keys(), ...OTHER_VARIABLES]);
       if (meant === undefined) continue;
-      throw new KalosError('config', `environment: ${variable}: unknown; did you mean "${meant}"?`);
+      throw new KalosError('config', `environment: unknown variable ${variable}; did you mean ${meant}?`);
     }
     const {
       path: [key = '', inner],
@@ -76,7 +76,7 @@ function environmentLayer(environment: LayerSources['environment']): Record<stri
   return document;
 }
 
-/** A variable's text: as it is where the key takes a text, such as a name of digits; else as TOML would read it without quotes. */
+/** A variable's value: a string if the key accepts one, such as a name of digits; else a boolean or a number if it looks like one. */
 function plain(path: readonly string[], text: string): string | number | boolean {
   if (takes(path, text)) return text;
   if (text === 'true' || text === 'false') return text === 'true';

@@ -1,5 +1,5 @@
-// Checks a state directory before anything in it is opened: for `kalos up` and `kalos doctor` alike. An error is one line that names the
-// file, and how to recover.
+// Checks a state directory before anything in it is opened, for `kalos up` and `kalos doctor`. An error is one line with the file and
+// how to recover.
 import { existsSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { loadIdentity } from '../../../swarm/libp2p/identity.ts';
@@ -9,19 +9,19 @@ import type { StateDirectory } from './state-directory.ts';
 import { readNetworkKeys, rootKeysIn } from './swarm-files.ts';
 import { checkTrust } from './trust.ts';
 
-/** How to recover state that cannot be created again: from a backup, or as a new member. */
-export function wayBack(path: string): string {
-  return `restore it from a backup made after its last run; or join as a new member: mv ${path} ${path}.damaged, then kalos up --join TOKEN (made on another member: kalos token create)`;
+/** The hint for state that is lost: restore a backup, or join as a new member. */
+export function recoveryHint(path: string): string {
+  return `restore a backup made after its last run; or join as a new member: mv ${path} ${path}.damaged, then kalos up --join TOKEN (TOKEN: kalos token create on another member)`;
 }
 
 /**
  * @param tableBytes how much of the database's tables is read.
- * @param looks it is only examined: then root may do it for another user.
- * @throws KalosError with the first thing that is wrong.
+ * @param looks only examine: then root may check the directory of another user.
+ * @throws KalosError for the first problem.
  */
 export async function checkState(directory: StateDirectory, tableBytes = Number.POSITIVE_INFINITY, looks = false): Promise<void> {
   if (existsSync(directory.path)) checkDirectory(directory.path, looks);
-  // Who only looks is told what its own user would be.
+  // An examination reports what the owner of the directory would get.
   checkTrust(directory.path, looks ? statSync(directory.path, { throwIfNoEntry: false })?.uid : undefined);
   if (!existsSync(directory.path)) return;
   await checkKeys(directory);
@@ -44,10 +44,14 @@ function checkDirectory(path: string, looks: boolean): void {
 async function checkKeys({ path, keyFile, networkKey, rootKeys, database }: StateDirectory): Promise<void> {
   const file = readable(keyFile);
   if (file === undefined && existsSync(join(database, 'CURRENT')))
-    throw new KalosError('damaged', `${keyFile} is missing, and ${database} belongs to the agent that had it`, wayBack(path));
+    throw new KalosError(
+      'damaged',
+      `${keyFile} is missing, but ${database} belongs to the agent of that key`,
+      recoveryHint(path),
+    );
   if (file !== undefined)
     await loadIdentity(keyFile).catch((error: Error) => {
-      throw new KalosError('damaged', error.message, wayBack(path));
+      throw new KalosError('damaged', error.message, recoveryHint(path));
     });
   readable(networkKey);
   readNetworkKeys(networkKey);
@@ -62,7 +66,7 @@ function readable(path: string): Buffer | undefined {
     throw new KalosError(
       'damaged',
       `${path} is not a file`,
-      `move it away, and restore the file; or: mv ${dirname(path)} ${dirname(path)}.damaged`,
+      `restore the file from a backup; or: mv ${dirname(path)} ${dirname(path)}.damaged`,
     );
   try {
     return readFileSync(path);
@@ -77,7 +81,7 @@ function readable(path: string): Buffer | undefined {
 
 function checkDatabase({ path, database }: StateDirectory, tableBytes: number): void {
   if (!existsSync(database)) return;
-  if (!statSync(database).isDirectory()) throw new KalosError('damaged', `${database} is not a directory`, wayBack(path));
+  if (!statSync(database).isDirectory()) throw new KalosError('damaged', `${database} is not a directory`, recoveryHint(path));
   const user = process.getuid?.() ?? 0;
   for (const name of ['', ...readdirSync(database)]) {
     const one = join(database, name);
@@ -89,7 +93,7 @@ function checkDatabase({ path, database }: StateDirectory, tableBytes: number): 
         `run as its owner, or: chown -R ${user} ${path}`,
       );
   }
-  if (isInUse(database)) return; // its agent writes to it just now
+  if (isInUse(database)) return; // its agent is writing to it
   let damage: ReturnType<typeof damageOf>;
   try {
     damage = damageOf(database, tableBytes);
@@ -100,10 +104,10 @@ function checkDatabase({ path, database }: StateDirectory, tableBytes: number): 
       `give this user access: chown -R ${user} ${path}; chmod -R u+rwX ${path}`,
     );
   }
-  if (damage !== undefined) throw new KalosError('damaged', `${damage.file} ${damage.what}`, wayBack(path));
+  if (damage !== undefined) throw new KalosError('damaged', `${damage.file} ${damage.what}`, recoveryHint(path));
 }
 
-/** Whether a process has the database's lock, as the kernel lists it. */
+/** Whether a process holds the database's lock, according to the kernel. */
 export function isInUse(database: string): boolean {
   const lock = statSync(join(database, 'LOCK'), { throwIfNoEntry: false });
   if (lock === undefined || !existsSync('/proc/locks')) return false;

@@ -1,4 +1,4 @@
-// The state directory of an agent: its key, root keys where it holds any, its configuration and its memory. Private to its user.
+// The state directory of an agent: its key, root keys if it has any, configuration and database. Private to its user.
 import { chmodSync, existsSync, mkdirSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -6,22 +6,22 @@ import { parse, TomlError } from 'smol-toml';
 import { readRegular } from '../../adapters/regular-file.ts';
 import { KalosError, reasonOf } from '../../errors.ts';
 
-/** What the actuator may touch, where the state directory does not say. */
+/** The actuator policy if the state directory has none. */
 export const SYSTEM_POLICY = '/etc/kalos/actuator.policy';
 
 export interface StateDirectory {
   path: string;
   keyFile: string;
-  /** Root keys of the swarm, one a file; empty or missing where they are kept elsewhere. */
+  /** Root keys of the swarm, one file each; empty or missing if they are kept elsewhere. */
   rootKeys: string;
-  /** The swarm's pre-shared network key, where it has one. */
+  /** The swarm's pre-shared network key, if it has one. */
   networkKey: string;
   configFile: string;
   socket: string;
   database: string;
-  /** Files that reserve space for when the disk is full. */
+  /** Files that reserve space, for a full disk. */
   reserve: string;
-  /** Of the agent's own actuator: its state, its socket and the services' logs. */
+  /** The agent's own actuator: its state, its socket and the logs of services. */
   actuator: string;
   actuatorPolicy: string;
   /** Releases of KALOS that the swarm has decided on. */
@@ -80,12 +80,12 @@ function checkPath(path: string): void {
   if (bytes > most)
     throw new KalosError(
       'usage',
-      `the path of the state directory has ${bytes} bytes, at most ${most} are possible, for Unix sockets are in it: ${where}`,
+      `the path of the state directory has ${bytes} bytes, limit ${most} because of its Unix sockets: ${where}`,
       'choose a shorter one with --dir',
     );
 }
 
-/** @throws KalosError `io` where it cannot be made or is open to others. */
+/** @throws KalosError `io` if it cannot be created or made private. */
 export function makeStateDirectory({ path }: StateDirectory): void {
   try {
     makeDirectories(path);
@@ -94,12 +94,12 @@ export function makeStateDirectory({ path }: StateDirectory): void {
     throw new KalosError(
       'io',
       `the state directory ${path} cannot be used: ${reasonOf(error)}`,
-      'fix that, or choose another with --dir',
+      'fix this, or choose another with --dir',
     );
   }
 }
 
-/** Not by Node's own `recursive`, which does not end below a directory that takes none, such as /proc. */
+/** Without Node's `recursive`, which does not end below a directory such as /proc, in which none can be created. */
 function makeDirectories(path: string): void {
   if (existsSync(path)) return;
   if (dirname(path) !== path) makeDirectories(dirname(path));
@@ -107,8 +107,8 @@ function makeDirectories(path: string): void {
 }
 
 /**
- * The TOML document at `path`; empty where `required` is false and there is none.
- * @param read how: an agent takes regular files alone, and waits for none.
+ * The TOML document at `path`; empty if there is no file and `required` is false.
+ * @param read the reader: an agent reads regular files only, and never blocks.
  * @throws KalosError `config` with line and column.
  */
 export const readConfigFile = (path: string, required: boolean, read = readRegular): Record<string, unknown> =>
@@ -121,7 +121,7 @@ export function readConfig(
   read = readRegular,
 ): { document: Record<string, unknown>; text: string } {
   if (!existsSync(path)) {
-    if (required) throw new KalosError('config', `there is no ${path}`);
+    if (required) throw new KalosError('config', `${path} does not exist`);
     return { document: {}, text: '' };
   }
   try {
@@ -133,9 +133,9 @@ export function readConfig(
       throw new KalosError(
         'config',
         `${path}:${error.line}:${error.column}: ${what}`,
-        'it is TOML: see docs/CONFIG.md for every key',
+        'the file must be TOML: see docs/CONFIG.md for every key',
       );
     }
-    throw new KalosError('io', `${path} cannot be read: ${reasonOf(error)}`, 'it should be a TOML file that this user can read');
+    throw new KalosError('io', `${path} cannot be read: ${reasonOf(error)}`, 'it must be a TOML file that this user can read');
   }
 }

@@ -1,4 +1,4 @@
-// The files that a swarm is founded on: root keys, and the network key. All of them 0600, each whole or not there.
+// Key files: root keys and the network key. Mode 0600; each is written completely or not at all.
 import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -13,7 +13,7 @@ const KEY_SUFFIX = '.key';
 
 /** A key from its file. @throws KalosError */
 export async function keyFrom(path: string): Promise<Signer> {
-  if (!existsSync(path)) throw new KalosError('io', `there is no key file ${path}`);
+  if (!existsSync(path)) throw new KalosError('io', `the key file ${path} does not exist`);
   try {
     return new Ed25519Crypto(await loadIdentity(path));
   } catch (error) {
@@ -23,11 +23,11 @@ export async function keyFrom(path: string): Promise<Signer> {
 
 /** A new key in a file that must not exist. @throws KalosError */
 export async function makeKey(path: string): Promise<Signer> {
-  if (existsSync(path)) throw new KalosError('io', `${path} exists already`, 'choose another file, or move that one away');
+  if (existsSync(path)) throw new KalosError('io', `${path} exists already`, 'choose another file, or move it');
   return new Ed25519Crypto(await loadIdentity(path));
 }
 
-/** The root keys that lie in a directory; none where there is no such directory. */
+/** The root keys in a directory; none if the directory does not exist. */
 export function rootKeysIn(directory: string): Promise<Signer[]> {
   if (!existsSync(directory)) return Promise.resolve([]);
   const files = readdirSync(directory).filter((file) => file.endsWith(KEY_SUFFIX));
@@ -41,15 +41,15 @@ export async function makeRootKeys(directory: string, count: number): Promise<Si
   return Promise.all(numbers.map((number) => makeKey(join(directory, `${number}${KEY_SUFFIX}`))));
 }
 
-/** Newest first, each of 32 bytes as a line of 64 hex digits; none where there is no file. @throws KalosError */
+/** Newest first; each key of 32 bytes is a line of 64 hex digits. None if there is no file. @throws KalosError */
 export function readNetworkKeys(path: string): Uint8Array[] {
   if (!existsSync(path)) return [];
   const lines = readFileSync(path, 'utf8').trim().split('\n');
   if (!lines.every((line) => /^[0-9a-f]{64}$/.test(line)))
     throw new KalosError(
       'damaged',
-      `${path} ${lines.join('') === '' ? 'is empty' : 'is damaged'}: it should hold the swarm's network keys, one a line, of 64 hex digits each`,
-      `copy it from another member; or remove it, and start with a token of the swarm, which contains it: kalos up --join TOKEN`,
+      `${path} ${lines.join('') === '' ? 'is empty' : 'is damaged'}: it should have the swarm's network keys, one per line, 64 hex digits each`,
+      `copy it from another member; or delete it and start with a join token, which contains it: kalos up --join TOKEN`,
     );
   return lines.map(fromHex);
 }

@@ -1,13 +1,13 @@
-// Whether what is read from a place may decide what an agent runs: only where nobody but its user, and root, could have put it there.
+// Decides whether a file may control what an agent runs: only if no user except its own and root could have written it.
 import { accessSync, constants, lstatSync, readFileSync, readlinkSync, realpathSync, type Stats } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import { KalosError } from '../../errors.ts';
 
 const GROUP_WRITES = 0o020;
 const ALL_WRITE = 0o002;
-/** In a directory with it, such as /tmp, nobody moves or removes what is another's. */
+/** In a directory with this bit, such as /tmp, users cannot move or remove files of others. */
 const STICKY = 0o1000;
-/** As many as the kernel follows. */
+/** The kernel's limit. */
 const MAX_LINKS = 40;
 
 interface Distrusted {
@@ -20,9 +20,9 @@ interface Distrusted {
 const statOf = (path: string): Stats | undefined => lstatSync(path, { throwIfNoEntry: false });
 
 /**
- * The first of a path, the directories that it lies in, and all that symbolic links on the way lead through, as far as they exist, that
- * somebody else could write; undefined where there is none.
- * @param user whose place it is to be; root is always trusted.
+ * The first part that another user could write, of a path, its parent directories, and the targets of symbolic links on the way, as far
+ * as they exist; undefined if there is none.
+ * @param user the user to trust; root is always trusted.
  */
 export function distrusted(given: string, user: number, links = MAX_LINKS): Distrusted | undefined {
   const path = resolve(given);
@@ -33,7 +33,7 @@ export function distrusted(given: string, user: number, links = MAX_LINKS): Dist
     const found = byOthers(at, stats, user, at === path);
     if (found !== undefined) return found;
     if (stats.isSymbolicLink()) {
-      if (links === 0) return { path: at, what: 'is a link that leads nowhere', remedy: `rm ${at}` };
+      if (links === 0) return { path: at, what: 'is a broken symbolic link', remedy: `rm ${at}` };
       const behind = distrusted(resolve(realpathSync(dirname(at)), readlinkSync(at)), user, links - 1);
       if (behind !== undefined) return behind;
     }
@@ -41,7 +41,7 @@ export function distrusted(given: string, user: number, links = MAX_LINKS): Dist
   }
 }
 
-/** @param isPlace it is not only a directory on the way. */
+/** @param isPlace it is the path itself, not a directory on the way. */
 function byOthers(path: string, stats: Stats, user: number, isPlace: boolean): Distrusted | undefined {
   const { uid, mode } = stats;
   if (uid !== user && uid !== 0)
@@ -59,7 +59,7 @@ function byOthers(path: string, stats: Stats, user: number, isPlace: boolean): D
   return { path, what: `may be written by others (mode ${digits})`, remedy: `chmod go-w ${path}` };
 }
 
-/** As Debian gives each user, whose files the whole group may then write: nobody else is in it. */
+/** A group with one user only, as Debian creates for each user: group write permission is then harmless. */
 function isPrivateGroup(gid: number, user: number): boolean {
   try {
     const entries = (file: string): string[][] =>
@@ -80,7 +80,7 @@ function isPrivateGroup(gid: number, user: number): boolean {
   }
 }
 
-/** Nobody writes to a file system that is mounted so, as configuration is in containers, whatever the mode. */
+/** On a file system that is mounted read-only, as for configuration in containers, the mode does not matter. */
 function isReadOnly(path: string): boolean {
   try {
     accessSync(path, constants.W_OK);
@@ -90,10 +90,10 @@ function isReadOnly(path: string): boolean {
   }
 }
 
-/** @throws KalosError where somebody else could have written what is there. */
+/** @throws KalosError if another user could have written the file. */
 export function checkTrust(path: string, user = process.getuid?.() ?? 0): void {
   const found = distrusted(path, user);
   if (found === undefined) return;
-  const where = found.path === path ? path : `${path} lies in ${found.path}, which`;
-  throw new KalosError('io', `${where} ${found.what}, and what is there decides what user ${user} runs`, found.remedy);
+  const where = found.path === path ? path : `${path} is in ${found.path}, which`;
+  throw new KalosError('io', `${where} ${found.what}, so others could change what user ${user} runs`, found.remedy);
 }
