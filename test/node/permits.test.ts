@@ -186,7 +186,7 @@ describe('a permit', () => {
       'the certificate does not hold: 3 votes, 4 needed',
       'its witnesses are too few, or no members',
       'the certificate does not hold: the subject is its own witness',
-      'the certificate does not hold: a vote is for something else',
+      'the certificate does not hold: a vote is for another claim',
       'the certificate does not hold: 0 votes, 4 needed',
     ]);
     world_.liars.add(witnesses[4]?.self ?? '');
@@ -212,7 +212,7 @@ describe('a permit', () => {
     const { permits, permit } = await world();
     // The lease of another plan is still out.
     const leave = await permits.obtain({ ...PLAN, id: 'inc-2-1' }, CALLS, BEFORE, permit.certificate.claim);
-    expect(leave).toEqual({ ok: false, reason: '1 disruptive change is under way already', later: true });
+    expect(leave).toEqual({ ok: false, reason: '1 disruptive change is running already', later: true });
   });
 
   it('is refused where this machine’s clock is far off, or its witnesses do not certify it, and given where neither is so', async () => {

@@ -105,7 +105,7 @@ describe('a critical service that is killed', () => {
     const sick = await settled(9, 2);
     for (const node of sick.nodes.slice(0, 7)) node.linux.services.kill('web');
     await later(sick, 60_000);
-    expect(sick.nodes.slice(0, 7).map(storyOf).join('\n')).toContain('members look sick: nothing disruptive is done');
+    expect(sick.nodes.slice(0, 7).map(storyOf).join('\n')).toContain('members look unhealthy: no disruptive changes');
   });
 });
 
