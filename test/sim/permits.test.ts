@@ -57,7 +57,7 @@ describe('a critical service that is killed', () => {
     await later(cluster, 40_000);
     expect(await performed).toMatchObject({
       kind: 'done',
-      entry: { phase: 'failed', reason: 'not applied: it takes leave: certify service web; nothing was done' },
+      entry: { phase: 'failed', reason: 'not applied: it needs an authorization: certify service web; nothing was done' },
     });
     expect(node.linux.services.all().find(({ name }) => name === 'web')?.starts).toBe(1);
   });
