@@ -6,8 +6,8 @@ export function tolerableLiars(witnesses: number): number {
 }
 
 /**
- * H: agreeing signatures that make a certificate, for `witnesses` asked: more than (n + f) / 2, so that any two quorums
- * share an honest witness (2f + 1 of 3f + 1), and no more than n - f, so that liars cannot block one. 0 asked: 0.
+ * H: agreeing signatures that make a certificate, of `witnesses` asked: more than (n + f) / 2, so that any two quorums
+ * share an honest witness (2f + 1 of 3f + 1), and at most n - f, so that liars cannot block one. 0 asked: 0.
  */
 export function certificateQuorum(witnesses: number): number {
   return witnesses <= 0 ? 0 : Math.floor((witnesses + tolerableLiars(witnesses)) / 2) + 1;

@@ -41,7 +41,7 @@ export function listScenarios(format: Format): number {
 }
 
 export interface SimOptions {
-  /** Undefined: as many as the scenario says. */
+  /** Undefined: the scenario's number. */
   nodes: number | undefined;
   seed: number;
   seeds: number;
@@ -51,7 +51,7 @@ export interface SimOptions {
   protocols: boolean;
 }
 
-/** @throws KalosError `usage` for an unknown scenario or too few nodes, `config` for one that is wrong. */
+/** @throws KalosError `usage` for an unknown scenario or too few nodes, `config` for an invalid scenario. */
 export async function runSimulation(name: string, options: SimOptions, format: Format): Promise<number> {
   const scenario = loadScenario(name);
   const nodes = options.nodes ?? scenario.nodes;
@@ -89,17 +89,19 @@ async function writeReport(report: RunReport, directory: string): Promise<void> 
   process.stderr.write(`report: ${path}\n`);
 }
 
-/** Which faults it takes, what happened just before, and how to see it again. */
+/** Prints the faults that suffice, the events just before the failure, and the command to replay it. */
 async function explainViolation(name: string, run: RunOptions, report: RunReport): Promise<void> {
-  const { faults, report: least } = await shrink(run, report, (left) => line(`looking for fewer faults: ${left} left`));
+  const { faults, report: least } = await shrink(run, report, (left) => line(`reducing the faults: ${left} left`));
   clearLine();
   const window = windowOf(least).slice(-MAX_WINDOW_LINES);
   const lines = [
     '',
-    faults.length === 0 ? 'it takes no fault' : `it takes ${faults.length} of ${counted(report.faults.length, 'fault')}:`,
+    faults.length === 0
+      ? 'no fault is needed to fail'
+      : `${faults.length} of ${counted(report.faults.length, 'fault')} suffice to fail:`,
     ...faults.map((fault) => `  ${(fault.atMs / 1_000).toFixed(1).padStart(7)} s  ${describeFault(fault)}`),
     '',
-    `events up to ${least.window?.toEvent ?? 0}, in which it was seen:`,
+    `events up to ${least.window?.toEvent ?? 0}, the failure:`,
     ...window.map(eventLine),
     '',
     `replay: ${process.env.KALOS_COMMAND ?? 'kalos'} sim replay ${report.seed}@${report.window?.toEvent ?? 0} --scenario ${name} --nodes ${report.nodes}`,
@@ -149,7 +151,7 @@ function renderMany(results: readonly SeedResult[], bad: readonly SeedResult[]):
         paint('red', `seed ${seed} violated: ${violations[0]}`),
         `  trace hash ${traceHash}; see: ${again(seed)}`,
       ]),
-    bad.length === 0 ? paint('green', 'everything held') : paint('red', `${counted(bad.length, 'seed')} violated`),
+    bad.length === 0 ? paint('green', 'all checks passed') : paint('red', `${counted(bad.length, 'seed')} violated`),
   ].join('\n');
 }
 
@@ -157,7 +159,7 @@ function renderMany(results: readonly SeedResult[], bad: readonly SeedResult[]):
 export async function replay(where: string, name: string, nodes: number | undefined, format: Format): Promise<number> {
   const [, seed, event] = where.match(/^(\d+)@(\d+)$/) ?? [];
   if (seed === undefined || event === undefined)
-    throw new KalosError('usage', `"${where}" is not SEED@EVENT`, 'as a violated run prints it, such as 7@12345');
+    throw new KalosError('usage', `"${where}" is not SEED@EVENT`, 'as printed by a failed run, such as 7@12345');
   const scenario = loadScenario(name);
   const untilEvent = Number(event);
   const report = await runScenario({
@@ -175,7 +177,7 @@ export async function replay(where: string, name: string, nodes: number | undefi
   return report.violations.length === 0 ? EXIT.ok : EXIT.error;
 }
 
-/** @throws KalosError `usage` where the scenario or this machine is not up to it. */
+/** @throws KalosError `usage` if the scenario or this machine is not suitable. */
 export async function runForReal(name: string, options: { nodes: number; seed: number }, format: Format): Promise<number> {
   const { runReal } = await import('./adapters/real/run.ts');
   const scenario = loadScenario(name);
@@ -185,7 +187,7 @@ export async function runForReal(name: string, options: { nodes: number; seed: n
       `--nodes ${options.nodes ?? scenario.nodes} is too few: ${scenario.name} needs at least ${counted(scenario.min_nodes, 'node')}`,
     );
   process.stderr.write(
-    `${scenario.name} on ${options.nodes} real agents takes ${scenario.duration / 1_000} s, and the time to start them\n`,
+    `${scenario.name} on ${options.nodes} real agents takes ${scenario.duration / 1_000} s, plus the start of the agents\n`,
   );
   const onProgress = (atMs: number, text: string): void =>
     void process.stderr.write(`${(atMs / 1_000).toFixed(1).padStart(7)} s  ${text}\n`);
@@ -200,7 +202,7 @@ function renderReal(report: RealReport): string {
     '',
     incidentTable(report.incidents),
     '',
-    ...report.unseen.map((text) => `not looked at: ${text}`),
+    ...report.unseen.map((text) => `not checked: ${text}`),
     ...verdict(report.violations),
   ].join('\n');
 }
@@ -221,7 +223,7 @@ function incidentTable(incidents: RealReport['incidents']): string {
 }
 
 const verdict = (violations: readonly string[]): string[] =>
-  violations.length === 0 ? [paint('green', 'everything held')] : violations.map((text) => paint('red', `violated: ${text}`));
+  violations.length === 0 ? [paint('green', 'all checks passed')] : violations.map((text) => paint('red', `violated: ${text}`));
 
 export function serveWorker(): Promise<void> {
   return serveSeeds();

@@ -1,4 +1,4 @@
-// A simulated swarm: whole agents, made by the same createAgent as in reality, on a virtual clock, network, disk and Linux.
+// A simulated swarm: complete agents, created by the same createAgent as in reality, on a virtual clock, network, disk and Linux.
 import type { Agent } from '../node/agent/agent.ts';
 import { type AgentSettings, agentSettings } from '../node/config/agent-config.ts';
 import { resolveConfig } from '../node/config/config.ts';
@@ -18,15 +18,15 @@ import { SeededRandom } from './random.ts';
 import { Scheduler } from './scheduler.ts';
 
 const START_SPREAD_MS = 200;
-/** All have been started after this, however many they are. */
+/** All agents are started within this time, however many they are. */
 const ALL_STARTED_MS = 20_000;
-/** And have found each other after this. */
+/** They have found each other after this time. */
 const SETTLED_MS = 15_000;
 
 export interface ClusterConfig {
   nodes: number;
   seed: number;
-  /** What each agent's configuration says. */
+  /** The configuration of each agent. */
   settings?: AgentSettings | undefined;
   protocolsOnly?: boolean | undefined;
   gossip?: GossipParams | undefined;
@@ -46,7 +46,7 @@ export class Cluster implements World {
   readonly #seed: number;
   readonly #byPeer: ReadonlyMap<PeerId, SimulatedNode>;
 
-  /** @param cryptos one a machine. @param root the key that founded the swarm. */
+  /** @param cryptos one a machine. @param root the root key of the swarm. */
   private constructor(config: ClusterConfig, cryptos: readonly Crypto[], root: Crypto) {
     const { seed, settings, protocolsOnly = false, gossip = GOSSIP_DEFAULTS } = config;
     this.#seed = seed;
@@ -54,7 +54,7 @@ export class Cluster implements World {
     this.protocolsOnly = protocolsOnly;
     this.network = new Network(this.scheduler, this.random('network'), this.trace, gossip);
     const first = cryptos[0];
-    if (first === undefined) throw new RangeError('a swarm has one machine at least');
+    if (first === undefined) throw new RangeError('a swarm needs at least one machine');
     this.credentials = new Credentials(first, root, EPOCH_MS);
     this.swarmId = this.credentials.genesis.swarmId;
     this.nodes = cryptos.map((crypto, index) => new SimulatedNode(index, this, crypto));
@@ -104,7 +104,7 @@ export class Cluster implements World {
     this.violations.push(`at ${(this.scheduler.nowMs / 1000).toFixed(3)} s: ${text}`);
   }
 
-  /** Starts all agents, the first alone, the others joining through it shortly after each other. */
+  /** Starts all agents: the first alone; the others join through it, shortly after each other. */
   start(): void {
     const everyMs = Math.min(START_SPREAD_MS, ALL_STARTED_MS / this.nodes.length);
     this.history.excuse(this.nodes, this.nodes.length * everyMs + SETTLED_MS);
@@ -115,14 +115,14 @@ export class Cluster implements World {
     return this.nodes.flatMap((node) => (node.running === undefined ? [] : [{ node, running: node.running }]));
   }
 
-  /** Whole agents that run. */
+  /** Complete agents that run. */
   agents(): { node: SimulatedNode; agent: Agent }[] {
     return this.nodes.flatMap((node) => (node.agent === undefined ? [] : [{ node, agent: node.agent }]));
   }
 
-  /** Whatever a fault left behind is put right: the calm begins. */
+  /** Ends all faults: the recovery phase begins. */
   calm(): void {
-    this.log('fault', 'the calm begins');
+    this.log('fault', 'faults end; recovery begins');
     this.network.heal();
     this.network.disturbance = {};
     for (const node of this.nodes) {

@@ -1,5 +1,5 @@
-// The simulated swarm's papers: a genesis with one root key, the first machine as issuer, and a certificate for each machine, as if
-// all had joined with tokens before the simulation begins.
+// The simulated swarm's records: a genesis with one root key, the first machine as issuer, and a certificate for each machine, as if all had
+// joined with tokens before the simulation begins.
 
 import { type Genesis, makeGenesis } from '../swarm/identity/genesis.ts';
 import { keyOfRecord } from '../swarm/identity/record.ts';
@@ -11,7 +11,7 @@ const NONCE_BYTES = 16;
 
 export class Credentials {
   readonly genesis: Genesis;
-  /** The key that founded the swarm. */
+  /** The root key of the swarm. */
   readonly root: Crypto;
   readonly #founder: Crypto;
   readonly #founding: readonly StoreOperation[];
@@ -25,12 +25,12 @@ export class Credentials {
     this.#founding = foundSwarm(founder, this.genesis, [root], { name: 'node-0', nowMs });
   }
 
-  /** What only the founder's first disk holds besides. */
+  /** Records that only the first disk of the first machine has. */
   get founding(): readonly StoreOperation[] {
     return this.#founding.filter(({ key }) => key === FOUNDER_KEY);
   }
 
-  /** What is on a machine's disk once it has been admitted. */
+  /** The content of a machine's disk once it has been admitted. */
   of(crypto: Crypto, name: string, nowMs: number): StoreOperation[] {
     const role = 'member';
     const own = certifiedBy(this.#founder, this.genesis.swarmId, crypto.self, { name, role, nowMs });

@@ -1,5 +1,5 @@
-// The incident model's data, made again from a seed: the simulator's Linux is given one kind of trouble at a time, in
-// sizes and strengths drawn from the seed, and watched for a minute through the agent's own metrics and features.
+// The incident model's data, generated from a seed: the simulated Linux gets one kind of fault at a time, with random size and strength, and
+// is observed for a minute through the agent's own metrics and features.
 import { FEATURE_COUNT, FEATURE_WINDOW_S, featuresOf, INCIDENT_CLASSES, type IncidentClass } from '../models/features.ts';
 import type { Sample } from '../node/ports/sensors.ts';
 import { History } from '../node/telemetry/history.ts';
@@ -20,7 +20,7 @@ export interface LabelledWindow {
   features: number[];
 }
 
-/** Ordinary work that goes on whatever else happens: some processes, together at most two thirds of the CPUs. */
+/** Ordinary work besides the fault: some processes, together at most two thirds of the CPUs. */
 function background(linux: FakeLinux, random: SeededRandom, size: MachineSize): void {
   const share = random.between(0.01, 0.6) * size.cpus;
   const parts = 1 + Math.floor(random.between(0, 12));
@@ -71,7 +71,7 @@ function window(label: IncidentClass, random: SeededRandom): number[] {
   const linux = new FakeLinux(scheduler, random, [], size, 0);
   background(linux, random, size);
   const history = new History();
-  // The trouble begins somewhere in the window: a model must know it young as well as old.
+  // The fault begins at a random time in the window: a model must recognise it early as well as late.
   const beginsS = WARM_UP_S + Math.floor(random.between(0, FEATURE_WINDOW_S / 2));
   let previous: Sample | undefined;
   for (let second = 0; second < WARM_UP_S + FEATURE_WINDOW_S; second++) {

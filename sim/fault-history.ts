@@ -1,23 +1,23 @@
-// What has come upon a simulated swarm, and whom it excuses for a while: an excused machine may be where nobody expects it.
+// The faults of a simulated swarm so far, and the machines that they excuse for some time: checks of views skip an excused machine.
 import type { Scheduler } from './scheduler.ts';
 
-/** What comes upon machines. */
+/** A fault of some machines. */
 export interface Fault {
   kind: string;
   /** Machines, as the scenario names them. */
   on: number | string | readonly number[];
-  /** 0: it has no end of its own. */
+  /** 0: it has no end. */
   forMs: number;
   args: Readonly<Record<string, unknown>>;
 }
 
-/** Of the swarm's machines. */
+/** A machine, by its index. */
 interface Numbered {
   readonly index: number;
 }
 
 export class FaultHistory {
-  /** Faults that came, and the machines that they came upon. */
+  /** Faults so far, and their machines. */
   readonly faults: { fault: Fault; atMs: number; nodes: readonly number[] }[] = [];
   readonly #scheduler: Scheduler;
   /** By machine: until when it is excused. */
@@ -27,7 +27,7 @@ export class FaultHistory {
     this.#scheduler = scheduler;
   }
 
-  /** From now on, for a while, nobody wonders that machines are not where they should be in the eyes of others. */
+  /** For some time from now on, the views of other members on these machines are not checked. */
   excuse(nodes: readonly Numbered[], forMs: number): void {
     const untilMs = this.#scheduler.nowMs + forMs;
     for (const { index } of nodes) this.#excusedMs.set(index, Math.max(this.#excusedMs.get(index) ?? 0, untilMs));

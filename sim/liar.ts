@@ -1,5 +1,5 @@
-// A member that lies: the agent itself is an honest one, and what it says and hears is bent on its way. It has its own key, and
-// no other's: what it cannot sign, it cannot forge.
+// A Byzantine member: the agent itself is honest, and its messages are changed on their way out and in. It has only its own key: it cannot
+// forge what it cannot sign.
 import { decodeVoteMessage, encodeVoteMessage, type Vote, voteBytes } from '../consensus/vote/claim.ts';
 import { encodeCbor } from '../swarm/dissemination/cbor.ts';
 import { parseEnvelope, sealEnvelope } from '../swarm/dissemination/envelope.ts';
@@ -22,7 +22,7 @@ export type Lie = (typeof LIES)[number];
 
 const REPLAY_EVERY_MS = 1_000;
 const MAX_HEARD = 64;
-/** Messages a second of one that floods. */
+/** Messages a second of a member that floods. */
 const FLOOD_PER_S = 20;
 const JUNK_BYTES = 200;
 const FORGED_AHEAD = 1_000;
@@ -58,7 +58,7 @@ export class LyingTransport implements Transport {
         if (this.#heard.length > MAX_HEARD) this.#heard.shift();
         return handlers.broadcast(topic, from, bytes);
       },
-      // Who asks it for what it lacks is told that it lacks nothing.
+      // A pull gets the answer that nothing is missing.
       request: async (name, from, bytes) =>
         this.#lies.has('withhold') && name === sync ? encodeCbor([[], [], false]) : handlers.request(name, from, bytes),
     });
@@ -74,7 +74,7 @@ export class LyingTransport implements Transport {
     });
   }
 
-  /** Says again what another said long ago, as it was, and in another's name what that one never said. */
+  /** Replays old messages of others unchanged, and forges messages in their names. */
   #bother(topic: string): void {
     const old = this.#heard[0];
     if (old === undefined) return;
@@ -113,7 +113,7 @@ export class LyingTransport implements Transport {
     const message = protocol === swarmNames(this.#swarmId).protocol('vote') ? decodeVoteMessage(bytes) : undefined;
     if (message?.type !== 'vote') {
       this.#inner.send(peer, protocol, bytes);
-      // Asks again when all is well, for whoever would judge again.
+      // Asks again once all is healthy, for witnesses that would decide again.
       if (message !== undefined && this.#lies.has('nag'))
         this.#clock.after(NAG_AFTER_MS, () => this.#inner.send(peer, protocol, bytes));
       return;

@@ -1,4 +1,4 @@
-// One simulated machine, and the agents that run on it one after another: whole ones, or their protocols alone.
+// One simulated machine, and the agents that run on it one after another: complete ones, or their protocols alone.
 
 import { plan } from '../consensus/committee/planner.ts';
 import { type Agent, createAgent } from '../node/agent/agent.ts';
@@ -30,17 +30,17 @@ import type { Scheduler } from './scheduler.ts';
 /** Virtual wall clocks start here: 2026-01-01. */
 export const EPOCH_MS = 1_767_225_600_000;
 const MACHINE = { cpus: 4, memoryBytes: 8 * 1024 ** 3 };
-/** As a service manager would: an agent that ended by itself is started again. */
+/** As a service manager: an agent that exited is started again after this time. */
 const RESTART_MS = 5_000;
-/** An agent that restarts. */
+/** The time of a restart. */
 const ANEW_MS = 1_500;
-/** Of a release that is no good. */
+/** When a bad release fails. */
 const ENDS_AFTER_MS = 8_000;
 const HARMS_EVERY_MS = 3_000;
 const HANGS_MS = 3_600_000;
 const LATER_EVERY_MS = 2_000;
 
-/** No model and no SQL runs in a simulation: the tiers that need them abstain. The coordinator's planner does. */
+/** A simulation has no models and no SQL: the tiers that need them abstain. The coordinator's planner runs. */
 const NO_COMPUTE: Compute = {
   plan: async (view) => plan(view),
   classify: async () => undefined,
@@ -50,25 +50,25 @@ const NO_COMPUTE: Compute = {
   close: async () => undefined,
 };
 
-/** What all machines share. */
+/** Shared by all machines. */
 export interface World {
   readonly scheduler: Scheduler;
   readonly network: Network;
   readonly swarmId: string;
   readonly settings: AgentSettings;
-  /** What is on the disk of a machine that was admitted. */
+  /** The disk content of a machine that was admitted. */
   diskOf(node: SimulatedNode): StoreOperation[];
-  /** Machines run the protocols alone: membership, dissemination, votes and the coordinator, without sensing or healing. */
+  /** Machines run the protocols alone: membership, dissemination, votes and the committee, without sensors or repairs. */
   readonly protocolsOnly: boolean;
   random(purpose: string): SeededRandom;
   log(node: string, text: string): void;
   violation(text: string): void;
 }
 
-/** What runs on a machine. */
+/** The agent that runs on a machine. */
 export interface Running {
   swarm: SwarmLink;
-  /** Undefined where only the protocols run. */
+  /** Undefined if only the protocols run. */
   whole: Agent | undefined;
   stop(): Promise<void>;
 }
@@ -77,17 +77,17 @@ export class SimulatedNode {
   readonly index: number;
   readonly crypto: Crypto;
   readonly linux: FakeLinux;
-  /** Its actuator's. */
+  /** Of its actuator. */
   readonly authorizations: Authorizations;
   readonly disk: Disk;
-  /** Releases of KALOS that it has. */
+  /** Its releases of KALOS. */
   readonly releases: SimulatedReleases;
   readonly profile = new AgentProfile();
-  /** What its wall clock is ahead, now and while nothing is wrong with it; and how much too fast it runs. */
+  /** How far its wall clock is ahead, now and without faults; and how much too fast it runs. */
   readonly clock = { skewMs: 0, usualSkewMs: 0, driftPpm: 0 };
-  /** How often its agent was started, and its disk replaced; services that something happened to: what is done to any other harms it. */
+  /** How often its agent was started and its disk replaced; services that had a fault: an action on any other is a violation. */
   readonly past = { starts: 0, wipes: 0, touched: new Set<string>() };
-  /** Of the agent that runs, or ran last. */
+  /** The process of the current or last agent. */
   process: Process;
   readonly #world: World;
   #run: { running: Running; end(): void } | undefined;
@@ -122,12 +122,12 @@ export class SimulatedNode {
     return this.running?.whole;
   }
 
-  /** What its wall clock shows now. */
+  /** Its wall clock now. */
   wallMs(): number {
     return EPOCH_MS + this.#world.scheduler.nowMs + this.clock.skewMs;
   }
 
-  /** Starts the agent: first, or again after a crash, on the same disk. */
+  /** Starts the agent, for the first time or after a crash, on the same disk. */
   boot(): void {
     if (this.#run !== undefined) return;
     const { scheduler, network, swarmId } = this.#world;
@@ -183,11 +183,11 @@ export class SimulatedNode {
     }, failed);
   }
 
-  /** An agent of a release that is no good. */
+  /** An agent of a bad release. */
   #behave({ behaviour }: Archive, { clock }: Ports, process: Process): void {
     if (behaviour === 'well') return;
     this.#world.log(this.name, `runs a release that ${behaviour}`);
-    if (behaviour === 'ends') clock.after(ENDS_AFTER_MS, () => this.#endsBy('it ended by itself'));
+    if (behaviour === 'ends') clock.after(ENDS_AFTER_MS, () => this.#endsBy('it exited'));
     else if (behaviour === 'hangs') process.pause(HANGS_MS);
     else this.#harm(clock);
   }
@@ -201,7 +201,7 @@ export class SimulatedNode {
     clock.after(HARMS_EVERY_MS, () => this.#harm(clock));
   }
 
-  /** Its agent ends; whatever starts agents starts it again, as what it was before where that was on trial. */
+  /** Its agent ends; the service manager starts it again, as the previous release if this one was on trial. */
   #endsBy(reason: string): void {
     this.releases.ended(reason);
     this.#world.log(this.name, `its agent ended: ${reason}`);
@@ -209,7 +209,7 @@ export class SimulatedNode {
     this.#world.scheduler.after(RESTART_MS, () => this.boot());
   }
 
-  /** Ends in order, its services going on, and restarts. */
+  /** Stops cleanly while its services keep running, and restarts. */
   #restart(): void {
     const { running } = this;
     const ended = (): void => {
@@ -220,7 +220,7 @@ export class SimulatedNode {
     running.whole.stop('restart').then(ended, ended);
   }
 
-  /** What an agent of a later version says beside what all understand. */
+  /** Messages of an agent of a later version, besides those that all versions read. */
   #speakLater(ports: Ports): void {
     const topic = swarmNames(this.#world.swarmId).statusTopic;
     let turn = 0;
@@ -251,29 +251,29 @@ export class SimulatedNode {
     return { running, start: () => agent.start() };
   }
 
-  /** What must not fail did. */
+  /** A part that must not fail did. */
   #gaveUp(error: unknown): void {
     const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
     this.#world.violation(`${this.name} failed: ${text}`);
-    this.#world.log(this.name, `gave up: ${messageOf(error)}`);
+    this.#world.log(this.name, `failed: ${messageOf(error)}`);
     this.#run?.end();
     this.#world.scheduler.after(RESTART_MS, () => this.boot());
   }
 
-  /** kill -9: nothing that it had under way is finished, and its peers see their connections close. */
+  /** kill -9: pending work is lost, and its peers see their connections close. */
   crash(): void {
     if (this.#run === undefined) return;
     this.#run?.end();
     this.#world.log(this.name, 'crashed');
   }
 
-  /** SIGSTOP, and SIGCONT after a while. */
+  /** SIGSTOP, and SIGCONT after some time. */
   pause(forMs: number): void {
     this.process.pause(forMs);
     this.#world.log(this.name, `paused for ${forMs} ms`);
   }
 
-  /** Leaves properly. Its services end with it, as `kalos down` has it. */
+  /** Leaves cleanly. Its services stop with it, as with `kalos down`. */
   leave(): void {
     const { running } = this;
     if (running === undefined) return;
@@ -282,7 +282,7 @@ export class SimulatedNode {
     running.stop().then(ended, ended);
   }
 
-  /** Its disk is another, and empty. Its key stays: it is the machine's. Whoever sets it up again has it join the swarm that there is. */
+  /** Replaces its disk by an empty one. Its key stays, since it is the machine's. When it starts again it joins the existing swarm. */
   wipe(member: PeerId): void {
     this.past.wipes++;
     this.profile.join = [`/sim/${member}`];

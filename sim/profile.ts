@@ -1,16 +1,16 @@
-// How the agents of a simulated machine are set up, and made to behave: all as usual, unless a scenario or a test says otherwise.
+// The set-up and behaviour of a simulated machine's agents: the defaults, unless a scenario or a test changes them.
 import type { Status } from '../swarm/state/status.ts';
 import type { Lie } from './liar.ts';
 
 export class AgentProfile {
   version = '0.4.0';
-  /** What fails together with the machine. */
+  /** The failure domain of the machine. */
   domain: string | undefined;
-  /** Where an agent finds the swarm; empty for the first one. */
+  /** Addresses at which an agent finds the swarm; empty for the first one. */
   join: readonly string[] = [];
-  /** It also speaks a version of the protocol that is yet to come. */
+  /** It also sends messages of a future version of the protocol. */
   speaksLater = false;
-  /** What its status says, where there is no machine that it is of. */
+  /** The status, if only the protocols run. */
   says: Partial<Status> = {};
   readonly lies = new Set<Lie>();
 }

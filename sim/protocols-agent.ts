@@ -1,5 +1,5 @@
-// An agent's place in the swarm without the rest of it: membership, dissemination, votes and the coordinator. Its status stays as it is, but for
-// what it is made to say.
+// An agent's protocols without the rest of it: membership, dissemination, votes and the committee. Its status does not change, except for what a
+// test sets.
 import { SwarmLink } from '../node/link/swarm-link.ts';
 import type { Ports } from '../node/ports/ports.ts';
 import { type Status, unknownConditions } from '../swarm/state/status.ts';

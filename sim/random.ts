@@ -1,4 +1,4 @@
-// Seeded streams, one per purpose, so that a draw added in one place changes no other. sfc32 (Doty-Humphrey, PractRand).
+// Seeded random streams, one per purpose, so that an added draw changes no other stream. sfc32 (Doty-Humphrey, PractRand).
 import type { Random } from '../swarm/ports/random.ts';
 
 export class SeededRandom implements Random {

@@ -6,7 +6,7 @@ import { realMs } from './adapters/drain.ts';
 import type { TraceEvent } from './adapters/trace.ts';
 import type { Checker } from './check/checker.ts';
 import { CoordinatorChecker, DecisionsChecker, RaftChecker } from './check/committee.ts';
-import { ActionChecker, AuditChecker, BoundsChecker, HealingChecker, UntoldChecker } from './check/machines.ts';
+import { ActionChecker, AuditChecker, BoundsChecker, HealingChecker, UnreportedChecker } from './check/machines.ts';
 import { PlacementChecker } from './check/placements.ts';
 import { MembershipChecker, PromiseChecker, StatusChecker } from './check/swarm.ts';
 import { Cluster, type ClusterConfig } from './cluster.ts';
@@ -16,11 +16,11 @@ import { describeFault, type PlannedFault, planFaults, scheduleFaults } from './
 import type { Scenario } from './scenario/schema.ts';
 
 const CHECK_EVERY_MS = 1_000;
-/** A run that is wrong is wrong often: what comes later adds nothing. */
+/** A failed run has many violations: later ones add nothing. */
 const MAX_VIOLATIONS = 50;
-/** What a violation is told with: so much of what came before it. */
+/** How many events before a violation are shown with it. */
 const WINDOW_MS = 10_000;
-/** Machines whose view is looked at for the report. */
+/** Machines whose view is sampled for the report. */
 const VIEWS_SAMPLED = 20;
 
 export const makeCheckers = (): Checker[] => [
@@ -33,7 +33,7 @@ export const makeCheckers = (): Checker[] => [
   new PlacementChecker(),
   new ActionChecker(),
   new HealingChecker(),
-  new UntoldChecker(),
+  new UnreportedChecker(),
   new AuditChecker(),
   new BoundsChecker(),
 ];
@@ -42,11 +42,11 @@ export interface RunOptions {
   scenario: Scenario;
   nodes: number;
   seed: number;
-  /** Instead of those that the scenario and the seed give. */
+  /** Instead of the faults of the scenario and the seed. */
   faults?: readonly PlannedFault[] | undefined;
   realCrypto?: boolean | undefined;
   protocolsOnly?: boolean | undefined;
-  /** Stops once so many events were traced: for a replay. */
+  /** Stops after this many traced events: for a replay. */
   untilEvent?: number | undefined;
   onProgress?: ((simulatedMs: number) => void) | undefined;
 }
@@ -67,15 +67,15 @@ export interface RunReport {
   seed: number;
   simulatedMs: number;
   events: number;
-  /** What the hash is over: also how an event is named. */
+  /** The number of events in the hash; events are identified by their number. */
   traced: number;
   messages: number;
   bytes: number;
-  /** CPU that the machines would have spent on signatures. */
+  /** The CPU time of real signatures on all machines. */
   cryptoMs: number;
-  /** SHA-256 over everything that happened. */
+  /** SHA-256 of all events. */
   traceHash: string;
-  /** Empty when everything held. */
+  /** Empty if all checks passed. */
   violations: string[];
   /** Where the first violation was found: between these events. */
   window: { fromEvent: number; toEvent: number } | undefined;
@@ -92,12 +92,12 @@ export interface RunReport {
     tookMs: number;
   }[];
   samples: Sample[];
-  /** What people read; not part of the comparison. */
+  /** For people; not part of the comparison. */
   trace: TraceEvent[];
   realMs: number;
 }
 
-/** Puts links, clocks, versions and liars as the scenario has them. */
+/** Sets links, clocks, versions and liars as in the scenario. */
 export async function makeCluster(options: RunOptions): Promise<Cluster> {
   const { scenario, nodes, seed, protocolsOnly, realCrypto } = options;
   const document = { mode: 'act', ...scenario.machine };
@@ -219,7 +219,7 @@ function incidentsOf(cluster: Cluster): RunReport['incidents'] {
   );
 }
 
-/** What was traced for people just before and in a window. */
+/** The readable events just before and in a window. */
 export function windowOf({ trace, window, violations }: RunReport): TraceEvent[] {
   if (window === undefined || violations.length === 0) return [];
   const last = trace.filter(({ event }) => event <= window.toEvent).at(-1);

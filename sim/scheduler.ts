@@ -1,11 +1,11 @@
-// The virtual clock: events in order of time, then of scheduling. Nothing waits; time jumps from event to event.
+// The virtual clock: events in order of time, then of scheduling. There are no real waits: time jumps from event to event.
 // A 4-ary heap (Larkin, Sen, Tarjan 2014) whose keys lie in typed arrays, so that sifting touches no objects.
 
 const ARITY = 4;
 const FIRST_CAPACITY = 1_024;
 const NOTHING = (): void => undefined;
 
-/** An event that is due. Cancelling one that ran does nothing. */
+/** A scheduled event. Cancelling one that ran does nothing. */
 export class Scheduled {
   readonly atMs: number;
   run: () => void;
@@ -19,7 +19,7 @@ export class Scheduled {
     return this.run === NOTHING;
   }
 
-  /** It stays in the queue until it is due, but holds on to nothing. */
+  /** It stays in the queue until it is due, without references. */
   cancel(): void {
     this.run = NOTHING;
   }
@@ -49,7 +49,7 @@ export class Scheduler {
     return this.#events.length;
   }
 
-  /** Runs the next event that is due by `untilMs`; false where there is none. */
+  /** Runs the next event that is due by `untilMs`; false if there is none. */
   step(untilMs: number): boolean {
     for (let next = this.#events[0]; next !== undefined && next.atMs <= untilMs; next = this.#events[0]) {
       this.#pop();
@@ -111,7 +111,7 @@ export class Scheduler {
     this.#place(at, event, order);
   }
 
-  /** The place of the earliest event in a range of places; -1 where it is empty. */
+  /** The position of the earliest event in a range; -1 if the range is empty. */
   #least(from: number, to: number): number {
     const times = this.#times;
     const orders = this.#orders;

@@ -1,10 +1,10 @@
-// A violation with fewer faults: those that it does not need are left out, one after another, for as long as it stays.
+// Shrinks the faults of a violation: faults are removed one after another while the violation remains.
 import { type RunOptions, type RunReport, runScenario } from './run.ts';
 import { type PlannedFault, planFaults } from './scenario/plan.ts';
 
 const MAX_RUNS = 60;
 
-/** What a violation is about, without the names and figures in it. */
+/** The kind of a violation: its text without names and figures. */
 const kindOf = (violation: string | undefined): string => (violation ?? '').replace(/[\d.]+|inc-\w+|0x\w+/g, '#');
 
 export interface Shrunk {
@@ -14,7 +14,7 @@ export interface Shrunk {
 
 /**
  * First by halves, then one by one (Zeller's delta debugging, in its simple form).
- * @param report a run that was violated.
+ * @param report of a failed run
  */
 export async function shrink(options: RunOptions, report: RunReport, onRun: (faults: number) => void): Promise<Shrunk> {
   let best: Shrunk = { faults: planFaults(options.scenario, options.seed), report };

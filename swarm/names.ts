@@ -48,7 +48,7 @@ export interface SwarmNames {
 }
 
 export function swarmNames(swarmId: string): SwarmNames {
-  // Every gossiped message carries its topic: short ones. Nobody of another swarm is connected anyway.
+  // Every gossiped message carries its topic, so topics are short. No peer of another swarm is connected anyway.
   const short = swarmId.slice(0, TOPIC_ID_HEX);
   return {
     swarmId,

@@ -1,6 +1,6 @@
-// What is put in words everywhere: counts, so that "1 member" and "2 members" are said the same way, and errors.
+// Words that all folders need: counts, so that "1 member" and "2 members" look the same everywhere, and the text of an error.
 
-/** "1 member", "3 members", "1 policy", "2 policies". @param many where it is not the regular plural */
+/** "1 member", "3 members", "1 policy", "2 policies". @param many if the plural is irregular */
 export function counted(count: number, one: string, many = pluralOf(one)): string {
   return `${count} ${count === 1 ? one : many}`;
 }
@@ -10,5 +10,5 @@ function pluralOf(one: string): string {
   return /(s|x|ch|sh)$/.test(one) ? `${one}es` : `${one}s`;
 }
 
-/** What an error says, whatever was thrown. */
+/** The text of an error, whatever was thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,23 +1,23 @@
-// Who sits in the committee: what its leader does next so that it has one, three, five or seven voters, all of them there. One step
-// at a time: invite, take in as a learner, and, once all that are wanted have caught up, one change to the new set of voters.
+// The members of the committee: the leader's next step towards one, three, five or seven voters, all of them alive. One step at a time:
+// invite, add as a learner, and, once all that are wanted have caught up, one change to the new set of voters.
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { majority } from '../quorum.ts';
 import type { ConfChange } from '../raft/config.ts';
 import type { ConfState, NodeId } from '../raft/types.ts';
 
 export const MAX_VOTERS = 7;
-/** Up to so many anybody is taken in, or the first failure would end it; beyond, only who has been up for long. */
+/** Up to this size a member of any age may vote, or the first failure would end the committee. Beyond it, only members with a long uptime. */
 const AT_ANY_AGE = 3;
 export const PROVEN_MS = 600_000;
-/** Who is away for so long is replaced. */
+/** A member that is away for this long is replaced. */
 export const GONE_MS = 120_000;
-/** A learner that has followed for so long may vote, where there are voters enough to wait for it. */
+/** A learner that has followed for this long may vote, if there are enough voters to wait for it. */
 const STABLE_MS = 60_000;
 /** A learner whose connection closed is waited for. */
 const LEARNER_PATIENCE_MS = 10_000;
-/** Where so many members have the role, only they are taken. */
+/** If this many members have the role, only they may vote. */
 const ENOUGH_WITH_ROLE = 3;
-/** A learner that is so far behind is not asked to vote yet. */
+/** A learner with more missing entries than this does not become a voter yet. */
 const CLOSE_BEHIND = 100;
 
 export interface AutopilotMember {
@@ -25,23 +25,23 @@ export interface AutopilotMember {
   /** Its certificate says that it is for the committee. */
   hasRole: boolean;
   isAlive: boolean;
-  /** For how long it has been so, as the leader sees it. */
+  /** For how long it has been alive, or not, as the leader sees it. */
   forMs: number;
-  /** What it goes by in Raft, and for how long it was up when it said so; undefined where it was not asked. */
+  /** Its Raft id, and its uptime when it reported that; undefined if it was not asked. */
   known: { id: NodeId; upMs: number } | undefined;
-  /** What fails together with it; empty where that is not known. */
+  /** Its failure domain; empty if unknown. */
   domain: string;
   /** Its loop or its disk has been too slow for long, or it is drained. */
   isUnfit: boolean;
 }
 
-/** What the leader knows of one that is in the group. */
+/** What the leader knows of a member of the Raft group. */
 export interface AutopilotSeat {
   id: NodeId;
   peer: PeerId | undefined;
   /** Heard within an election's time. */
   isActive: boolean;
-  /** Entries that it lacks. */
+  /** Entries that it does not have. */
   behind: number;
   /** For how long it has been active and close behind. */
   stableMs: number;
@@ -49,30 +49,30 @@ export interface AutopilotSeat {
 
 export interface AutopilotView {
   self: PeerId;
-  /** The leader itself goes. */
+  /** The leader itself leaves. */
   isLeaving: boolean;
-  /** Whoever left is not among them. */
+  /** Without those that left. */
   members: readonly AutopilotMember[];
   conf: ConfState;
   seats: ReadonlyMap<NodeId, AutopilotSeat>;
 }
 
 export type AutopilotStep =
-  /** Ask them what they go by. */
+  /** Ask them for their Raft ids. */
   { kind: 'invite'; peers: PeerId[] } | { kind: 'change'; changes: ConfChange[] };
 
 const oddUpTo = (count: number): number => Math.max(1, count - ((count + 1) % 2));
 
-/** How many voters a swarm wants: of seven members up to all, as an odd number; members that are gone count no further than to three. */
+/** How many voters a swarm needs: an odd number up to seven. Members that are gone count up to three only. */
 export function committeeSize(members: number, gone: number): number {
   const lasting = oddUpTo(Math.min(MAX_VOTERS, members - gone));
   return Math.max(lasting, oddUpTo(Math.min(AT_ANY_AGE, members)));
 }
 
-/** What is to be done next; undefined: nothing, or nothing yet. */
+/** The next step; undefined: none, or none yet. */
 export function autopilot(view: AutopilotView): AutopilotStep | undefined {
   const { conf } = view;
-  if (conf.votersOutgoing.length > 0) return undefined; // a change is under way
+  if (conf.votersOutgoing.length > 0) return undefined; // a change is in progress
   const { wanted, uninvited } = choose(view);
   const present = new Set([...conf.voters, ...conf.learners]);
   const useless = conf.learners.find((id) => !wanted.includes(id));
@@ -85,7 +85,7 @@ export function autopilot(view: AutopilotView): AutopilotStep | undefined {
 const change = (changes: ConfChange[]): AutopilotStep => ({ kind: 'change', changes });
 const isGone = ({ isAlive, forMs }: AutopilotMember): boolean => !isAlive && forMs >= GONE_MS;
 
-/** Who is to vote in the end, and who has to be asked first what it goes by. */
+/** The voters that are wanted in the end, and the members that must be asked for their Raft ids first. */
 function choose({ self, isLeaving, members, conf, seats }: AutopilotView): { wanted: NodeId[]; uninvited: PeerId[] } {
   const present = members.filter(({ peer }) => !(isLeaving && peer === self));
   const withRole = present.filter(({ hasRole }) => hasRole);
@@ -95,16 +95,16 @@ function choose({ self, isLeaving, members, conf, seats }: AutopilotView): { wan
   const seated = (ids: readonly NodeId[]) =>
     ids.flatMap((id) => {
       const member = memberOf.get(seats.get(id)?.peer ?? '');
-      // Its log is another one now.
+      // It has a new log now.
       return member === undefined || (member.known !== undefined && member.known.id !== id) ? [] : [{ id, member }];
     });
   const voters = seated(conf.voters);
   const lasting = voters.filter(({ member }) => !isGone(member));
-  // The leader first, then who is there.
+  // The leader first, then active members.
   const rank = ({ id, member }: { id: NodeId; member: AutopilotMember }): number =>
     member.peer === self ? 0 : seats.get(id)?.isActive === true ? 1 : 2;
   const seatedPeers = new Set(lasting.map(({ member }) => member.peer));
-  // A voter that is there and says nothing may have lost its log.
+  // A voter that is alive and does not answer may have lost its log.
   const uninvited = lasting.flatMap(({ id, member }) =>
     seats.get(id)?.isActive === false && member.isAlive && member.peer !== self && member.known === undefined
       ? [member.peer]
@@ -125,7 +125,7 @@ function choose({ self, isLeaving, members, conf, seats }: AutopilotView): { wan
     );
   const isProven = ({ peer, known }: AutopilotMember): boolean =>
     known !== undefined && (known.upMs >= PROVEN_MS || learners.has(peer));
-  // Who is to make room, where somebody can take the place: unfit ones, and one of those that share a domain.
+  // Voters that make room if another member can take the place: unfit ones, and one of those that share a domain.
   const weak = lasting.filter(({ member }) => member.isUnfit && member.peer !== self);
   const shared = lasting.filter(({ member }) => member.peer !== self && !member.isUnfit && crowd(member.domain) > 1);
   const spreads = candidates.some((one) => isProven(one) && one.domain !== '' && crowd(one.domain) === 0);
@@ -141,23 +141,23 @@ function choose({ self, isLeaving, members, conf, seats }: AutopilotView): { wan
     if (known === undefined) uninvited.push(peer);
     else if (isProven(member) || wanted.length < AT_ANY_AGE) wanted.push(known.id);
   }
-  // What is not known of a newcomer's domain is asked, where it might be a better one.
+  // A newcomer whose domain is unknown is asked for it, if that might be a better one.
   if (shared.length > 0) uninvited.push(...candidates.flatMap(({ peer, known }) => (known === undefined ? [peer] : [])));
-  // Where nobody takes their place they keep it: they may come back.
+  // If no member can take their place they keep it: they may come back.
   for (const { id } of weak) if (wanted.length < size) wanted.push(id);
-  // A weak one too many is let go of, rather than a newcomer not taken.
+  // Rather remove a weak voter than reject a newcomer.
   if (wanted.length % 2 === 0 && weak.some(({ id }) => id === wanted.at(-1))) wanted.pop();
   for (const { id, member } of voters) if (wanted.length < size && isGone(member)) wanted.push(id);
   return { wanted: odd(wanted, conf), uninvited: [...new Set(uninvited)].slice(0, MAX_VOTERS) };
 }
 
-/** Two voters, or four, bear no more failures than one, or three: the last newcomer waits for another. */
+/** Two voters tolerate no more failures than one, and four no more than three: the last newcomer waits for another. */
 function odd(wanted: NodeId[], { voters }: ConfState): NodeId[] {
   const last = wanted.findLast((id) => !voters.includes(id));
   return wanted.length % 2 === 1 || last === undefined ? wanted : wanted.filter((id) => id !== last);
 }
 
-/** The change to those voters, once all newcomers among them can be relied on. */
+/** The change to those voters, once all newcomers among them have been stable for long enough. */
 function toVoters({ isLeaving, conf, seats }: AutopilotView, wanted: readonly NodeId[]): AutopilotStep | undefined {
   const added = wanted.filter((id) => !conf.voters.includes(id));
   const removed = conf.voters.filter((id) => !wanted.includes(id));

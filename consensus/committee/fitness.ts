@@ -1,19 +1,19 @@
-// Whether a member is in a state to sit in the committee: by what it measures of itself, and tells when it is asked.
+// Whether a member is fit for the committee: from figures that it measures itself, and reports on request.
 import { z } from 'zod';
 
-/** An agent whose loop, or whose disk, takes longer than this holds the others up. */
+/** An agent whose event loop or disk takes longer than this slows the others down. */
 const MAX_LAG_MS = 500;
 const MAX_DISK_MS = 1_000;
-/** Who has been unfit for so long is replaced, where there is somebody to do it. */
+/** A voter that has been unfit for this long is replaced, if another member can take its place. */
 export const UNFIT_MS = 60_000;
 const MAX_DOMAIN_CHARS = 24;
 
 export interface Vitals {
-  /** How late its timers are, of the last minute nearly the worst. */
+  /** How late its timers are: a high percentile of the last minute. */
   lagMs: number;
-  /** How long its disk takes to keep something, as a rule. */
+  /** How long its disk usually takes for a synced write. */
   diskMs: number;
-  /** What fails together with it: a rack, a room, a power line; empty where nobody said. */
+  /** Its failure domain, such as a rack, a room or a power line; empty if none is configured. */
   domain: string;
 }
 
@@ -27,7 +27,7 @@ const vitalsSchema = z.tuple([figure, figure, domainSchema.or(z.literal(''))]);
 
 const ZONES = 65_535;
 
-/** A number for a domain, as statuses carry it; 0 where there is none. Two of some hundred may share one by chance. */
+/** The number of a domain in a status; 0 if there is none. Two of some hundred domains may share a number by chance. */
 export function zoneOf(domain: string): number {
   if (domain === '') return 0;
   let hash = 2_166_136_261; // FNV-1a
@@ -39,7 +39,7 @@ export const isFit = ({ lagMs, diskMs }: Vitals): boolean => lagMs <= MAX_LAG_MS
 
 export const vitalsToWire = ({ lagMs, diskMs, domain }: Vitals): unknown[] => [Math.round(lagMs), Math.round(diskMs), domain];
 
-/** Of who says nothing of it, nothing bad is known. */
+/** A member that reports no figures counts as fit. */
 export function vitalsFromWire(wire: unknown): Vitals {
   const [lagMs, diskMs, domain] = vitalsSchema.safeParse(wire).data ?? [0, 0, ''];
   return { lagMs, diskMs, domain };

@@ -1,5 +1,5 @@
-// What the coordinator wishes for next, for the whole swarm: how roll-outs go on or back, what is to run elsewhere, and what is wrong with
-// several machines at once. Plain data in, plain data out: it runs beside the agent, and whatever becomes of it, the next one plans again.
+// The coordinator's plan for the whole swarm: the next step of a roll-out, services that should move, and incidents that several machines
+// share. Plain data in, plain data out: it runs beside the agent, and if a run fails the next one plans again.
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { BundlesState } from '../decisions/bundles.ts';
 import type { Wish } from '../decisions/decision.ts';
@@ -9,7 +9,7 @@ import type { UpgradesState } from '../decisions/upgrades.ts';
 import { nextStep } from '../decisions/waves.ts';
 import { type Correlation, correlate, type Traits } from './correlation.ts';
 
-/** A member is short of something for so long before what it runs for the swarm is moved. */
+/** A member must be short of a resource for this long before a placed service moves away from it. */
 const SHORT_FOR_MS = 120_000;
 const MOVE_EVERY_MS = 600_000;
 
@@ -17,13 +17,13 @@ export interface MemberView {
   peer: PeerId;
   name: string;
   isAlive: boolean;
-  /** What is wrong with it, in words; undefined where nothing is. */
+  /** Why it is unhealthy, in words; undefined if it is healthy. */
   ill: string | undefined;
-  /** Since when it is unwell, by its own word or because it is gone. */
+  /** Since when it is unhealthy, by its own status or because it is down. */
   unwellMs: number | undefined;
   /** Since when it is short of CPU, memory or I/O. */
   shortMs: number | undefined;
-  /** Services that something is wrong with there. */
+  /** Unhealthy services on it. */
   services: readonly string[];
   version: string;
   domain: string;
@@ -34,12 +34,12 @@ export interface PlannerView {
   self: PeerId;
   voters: readonly PeerId[];
   members: readonly MemberView[];
-  /** Of those that try something, which may be no members now. */
+  /** Names of members with a roll-out, which may have left since. */
   names: ReadonlyMap<PeerId, string>;
   bundles: BundlesState;
   upgrades: UpgradesState;
   placements: readonly Placement[];
-  /** When something was moved last, by this plan. */
+  /** When this planner moved a service last. */
   movedMs: number;
 }
 
@@ -70,15 +70,15 @@ function traitsOf(
   return { peer, version, domain, release: tried(upgrades.candidate), policies: tried(bundles.candidate), isAlive, unwell };
 }
 
-/** What is being tried, and is what those that are unwell share, goes back. */
+/** A roll-out that the unhealthy members share is rolled back. */
 function stop({ cause, value, unwell, having, all }: Correlation, { bundles, upgrades }: PlannerView): Wish | undefined {
-  const reason = `${unwell.length} of ${all} members are unwell, and ${having} have it`;
+  const reason = `${unwell.length} of ${all} members are unhealthy; ${having} members run it`;
   if (cause === 'release' && upgrades.candidate?.id === value) return { kind: 'upgrade-withdraw', upgrade: value, reason };
   if (cause === 'policies' && bundles.candidate?.id === value) return { kind: 'bundle-withdraw', bundle: value, reason };
   return undefined;
 }
 
-/** A service of a member that has long been short of something, where another that is not has fewer. */
+/** A service of a member that has been short of a resource for long, if a member that is not runs fewer. */
 function move({ members, placements, nowMs, movedMs }: PlannerView): Wish | undefined {
   if (nowMs - movedMs < MOVE_EVERY_MS) return undefined;
   const has = (peer: PeerId): number => placements.filter((one) => one.peer === peer).length;

@@ -1,5 +1,5 @@
-// What a peer is called in Raft: a number made of its peer id, and of which of its logs it is. A peer whose log was lost or damaged
-// begins another one under another number: what it promised under the old one binds it no more, since nobody hears that one again.
+// Raft ids: a number computed from the peer id and the number of its log. A peer whose log was lost or damaged starts a new log with a
+// new id. Promises under the old id no longer bind it, since that id is never used again.
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { Random } from '../../swarm/ports/random.ts';
@@ -7,13 +7,13 @@ import { integerBelow } from '../../swarm/ports/random.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { NodeId } from '../raft/types.ts';
 
-/** 40 bits of the hash of the peer id, and 13 that were drawn with the log: together a safe integer. */
+/** 40 bits of the hash of the peer id, and 13 random bits of the log: together a safe integer. */
 const PEER_BYTES = 5;
 const LOGS = 2 ** 13;
 
 /** One of a peer's logs; never 0. */
 export const drawLog = (random: Random): number => 1 + integerBelow(random, LOGS - 1);
-/** The next one, after one that is not to be gone on with. */
+/** The number of the next log, after one that must not be continued. */
 export const anotherLog = (log: number): number => 1 + (log % (LOGS - 1));
 
 const hashed = (crypto: Pick<Crypto, 'hash'>, peer: PeerId): number =>
@@ -44,12 +44,12 @@ export class RaftIds {
     return this.#of(peer) * LOGS + log;
   }
 
-  /** Whether a number is one of this peer's: nobody speaks under another's. */
+  /** Whether an id belongs to this peer: a message under the id of another peer is rejected. */
   isOf(id: NodeId, peer: PeerId): boolean {
     return Math.floor(id / LOGS) === this.#of(peer);
   }
 
-  /** @param members among whom it is looked for */
+  /** @param members the peers to search */
   peerOf(id: NodeId, members: () => readonly PeerId[]): PeerId | undefined {
     const number = Math.floor(id / LOGS);
     if (!this.#byNumber.has(number)) for (const peer of members()) this.#of(peer);

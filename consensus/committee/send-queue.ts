@@ -1,14 +1,14 @@
-// What goes to one other member of the committee: many small messages together, large ones in parts behind them, and no more than the
-// other's budget for a member allows, so that a busy log is slowed down instead of being cut off.
+// The send queue to one other member of the committee: small messages are batched, large ones follow in parts. It sends no more than the
+// receiver's budget for a member allows, so that a busy log is slowed down and not disconnected.
 import type { Clock, Timer } from '../../swarm/ports/clock.ts';
 import { isPart, packed } from '../raft/frames.ts';
 
-/** Half of what a member may send (swarm/libp2p/budgets.ts): the rest is for all else that it says. */
+/** Half of what a member may send (swarm/libp2p/budgets.ts): the rest is for all other messages. */
 const RATES = {
   messages: { perMs: 0.25, atOnce: 500 },
   bytes: { perMs: 500, atOnce: 2_000_000 },
 };
-/** A snapshot of the largest kind, and then some. */
+/** The largest snapshot, and a margin. */
 const MAX_WAITING_BYTES = 80_000_000;
 
 export class SendQueue {
@@ -28,19 +28,19 @@ export class SendQueue {
     this.#atMs = clock.monotonicMs();
   }
 
-  /** @returns false where too much waits: it is dropped. */
+  /** @returns false if the queue is full: the message is dropped. */
   push(frame: Uint8Array): boolean {
     if (this.#waitingBytes + frame.length > MAX_WAITING_BYTES) return false;
     this.#waitingBytes += frame.length;
     (isPart(frame) ? this.#parts : this.#small).push(frame);
     if (this.#soon || this.#later !== undefined) return true;
-    // All that is said in one turn goes together.
+    // All messages of one turn of the event loop are sent together.
     this.#soon = true;
     Promise.resolve().then(() => this.#flush());
     return true;
   }
 
-  /** Nothing of what waits matters any more. */
+  /** Drops all that waits. */
   clear(): void {
     this.#later?.cancel();
     this.#later = undefined;

@@ -1,14 +1,14 @@
-// How many changes policies may make on a machine in a while: a ceiling that binds at once, and that the machine's own brakes may be
-// below. Each machine counts its own; for all machines is said as such, and one's own goes before it.
+// How many changes policies may make on a machine within a time: an upper limit; the machine's own limits may be lower. Each machine counts
+// its own changes. A budget of one machine takes precedence over the budget of all machines.
 import { z } from 'zod';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 
-/** A machine remembers so many. */
+/** A machine remembers this many changes. */
 export const MAX_CHANGES = 500;
 const MAX_BUDGETS = 1_000;
 
 export const budgetShape = {
-  /** Null: each machine that has none of its own. */
+  /** Null: each machine without its own budget. */
   peer: z.string().min(1).max(100).nullable(),
   changes: z.number().int().min(0).max(MAX_CHANGES),
   withinMs: z.number().int().min(60_000).max(2_592_000_000),
@@ -24,7 +24,7 @@ export class Budgets {
     return this.#byPeer.size === 0;
   }
 
-  /** What holds for a member. */
+  /** The budget of a member. */
   of(peer: PeerId): Budget | undefined {
     return this.#byPeer.get(peer) ?? this.#byPeer.get(null);
   }
@@ -34,9 +34,10 @@ export class Budgets {
     return [...this.#byPeer.values()].sort((a, b) => (key(a) < key(b) ? -1 : 1));
   }
 
-  /** Each of these @returns why it is not so; nothing has changed then. */
+  /** Both @return a refusal, after which nothing has changed; undefined if it was applied. */
   set({ peer, changes, withinMs, by, atMs, reason }: Budget): string | undefined {
-    if (!this.#byPeer.has(peer) && this.#byPeer.size >= MAX_BUDGETS) return `there are ${MAX_BUDGETS} budgets already`;
+    if (!this.#byPeer.has(peer) && this.#byPeer.size >= MAX_BUDGETS)
+      return `there are ${MAX_BUDGETS} budgets already: remove one first`;
     this.#byPeer.set(peer, { peer, changes, withinMs, by, atMs, reason });
     return undefined;
   }

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { type Kind, pushedShape, Rollout, type RolloutState, rolloutSchema, trialShape } from './rollout.ts';
 
-/** As before 0.3.0, and with when it was pushed. */
+/** The signed bytes: those of versions before 0.3.0, and the time of the push. */
 const [UNDATED, DOMAIN] = ['kalos/bundle/1', 'kalos/bundle/2'];
 
 const bundleSchema = z.strictObject({
@@ -14,7 +14,7 @@ const bundleSchema = z.strictObject({
 export type Bundle = z.infer<typeof bundleSchema>;
 
 const howShape = {
-  /** What its policies may find on a machine while it is watched. */
+  /** How many findings its policies may have on a machine during the soak time. */
   findings: z.number(),
 };
 export type BundlesHow = z.infer<z.ZodObject<typeof howShape>>;

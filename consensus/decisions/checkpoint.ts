@@ -1,5 +1,5 @@
-// What the committee attests: that the state of the decisions up to a place in the log is this one, signed by a majority of its
-// voters once each of them knows that it was committed. Who is not of the committee follows by that.
+// Checkpoints: a state of the decisions at an index of the log, signed by a majority of the voters. A voter signs once it knows that the
+// index is committed. Members outside the committee follow the decisions by checkpoints.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, toHex } from '../../swarm/dissemination/cbor.ts';
 import { type Crypto, HASH_BYTES, SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
@@ -8,16 +8,16 @@ import { majority } from '../quorum.ts';
 
 const DOMAIN = 'kalos/checkpoint/1';
 const MAX_VOTERS = 16;
-/** Checkpoints whose signatures are still coming. */
+/** Checkpoints that still miss signatures. */
 const MAX_OPEN = 8;
 
 const bytes = (length: number) => z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === length);
 
 const checkpointSchema = z.strictObject({
   index: z.number().int().positive(),
-  /** Of the state as bytes. */
+  /** The hash of the encoded state. */
   digest: bytes(HASH_BYTES),
-  /** By their peer ids, sorted. */
+  /** Their peer ids, sorted. */
   voters: z.array(z.string().max(100)).min(1).max(MAX_VOTERS),
 });
 export type Checkpoint = z.infer<typeof checkpointSchema>;
@@ -32,21 +32,21 @@ export const certifiedFrom = (decoded: unknown): CertifiedCheckpoint | undefined
 const toSign = (swarmId: string, { index, digest, voters }: Checkpoint): Uint8Array =>
   encodeCbor([DOMAIN, swarmId, index, digest, voters]);
 
-/** Whose signatures under a checkpoint are right, each once. */
+/** The voters with a valid signature under a checkpoint, each once. */
 export function signersOf(crypto: Pick<Crypto, 'verify'>, swarmId: string, one: CertifiedCheckpoint): PeerId[] {
   const signed = toSign(swarmId, one);
   const right = one.signatures.filter(({ by, signature }) => one.voters.includes(by) && crypto.verify(by, signed, signature));
   return [...new Set(right.map(({ by }) => by))];
 }
 
-/** A majority of those who say that they are the voters have signed. Whether they are, only who knows them can tell. */
+/** Whether a majority of the listed voters have signed. Whether they are the voters, the caller must know. */
 export function isCertified(crypto: Pick<Crypto, 'verify'>, swarmId: string, one: CertifiedCheckpoint): boolean {
   return new Set(one.voters).size === one.voters.length && signersOf(crypto, swarmId, one).length >= majority(one.voters.length);
 }
 
 const attestationSchema = z.tuple([checkpointSchema, bytes(SIGNATURE_BYTES)]);
 
-/** Gathers what the voters sign. */
+/** Collects the signatures of the voters. */
 export class Attestations {
   readonly #crypto: Pick<Crypto, 'verify' | 'sign' | 'self'>;
   readonly #swarmId: string;
@@ -58,12 +58,12 @@ export class Attestations {
     this.#swarmId = swarmId;
   }
 
-  /** The newest that a majority has signed. */
+  /** The newest checkpoint that a majority has signed. */
   get newest(): CertifiedCheckpoint | undefined {
     return this.#newest;
   }
 
-  /** Signs one; gives what to tell the other voters. */
+  /** Signs a checkpoint. @returns the signature to send to the other voters */
   attest(checkpoint: Checkpoint): Uint8Array {
     const signature = this.#crypto.sign(toSign(this.#swarmId, checkpoint));
     this.#count(checkpoint, this.#crypto.self, signature);

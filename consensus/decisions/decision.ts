@@ -1,5 +1,5 @@
-// What the committee's log is made of: decisions of a few kinds, each with an id of its own, so that one that was proposed twice is
-// taken once, and with whose wish it is. What they name is one thing: there are no wildcards, and nothing means "all".
+// The entries of the committee's log: decisions of a few kinds. Each has an id, so that one that was proposed twice applies once, and the
+// member that proposed it. It names one target: there are no wildcards, and no value means "all".
 import { coerce, SemVer } from 'semver';
 import { z } from 'zod';
 import { SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
@@ -9,13 +9,13 @@ import { epochShape } from './epochs.ts';
 import { grantShape } from './grants.ts';
 
 const VERSION = 1;
-/** A request holds 64 KiB. */
+/** A request may have 64 KiB. */
 export const MAX_BUNDLE_CHARS = 32_768;
 export const MAX_CANARIES = 16;
-/** No bundle is watched for less. */
+/** The shortest soak time. */
 export const MAX_HASTE_MS = 5_000;
 const MAX_SOAK_MS = 86_400_000;
-/** Members in one. */
+/** Members in one wave. */
 export const MAX_WAVE = 256;
 export const MAX_RELEASE_BYTES = 16_777_216;
 const peer = z.string().min(1).max(100);
@@ -24,14 +24,14 @@ const name = z
   .string()
   .min(1)
   .max(64)
-  .regex(/^[^*?]+$/, 'names one thing: no wildcards');
+  .regex(/^[^*?]+$/, 'must be one target, no wildcards');
 const reason = z.string().min(1).max(200);
 const proofPart = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length < 1_000);
 const timeMs = z.number().int().nonnegative();
 const signature = z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === SIGNATURE_BYTES);
-/** How long it is watched: on the canaries, and then on all, or in each wave. */
+/** The soak time: on the canaries, and then in each wave, or on all. */
 const soakMs = z.number().int().min(MAX_HASTE_MS).max(MAX_SOAK_MS);
-/** When it was pushed, by that member's clock: signed. Absent where a version before 0.3.0 did. */
+/** When it was pushed, by that member's clock: signed. Absent if a version before 0.3.0 pushed it. */
 const pushedMs = timeMs.optional();
 const next = z.array(peer).max(MAX_WAVE);
 const canary = z.array(peer).min(1).max(MAX_CANARIES);
@@ -39,21 +39,21 @@ const canary = z.array(peer).min(1).max(MAX_CANARIES);
 const shared = {
   v: z.literal(VERSION),
   id: decisionId,
-  /** The member that wished it. */
+  /** The member that proposed it. */
   by: peer,
   /** That member's clock. */
   atMs: timeMs,
 };
 
 export const decisionSchema = z.discriminatedUnion('kind', [
-  /** A coordinator begins. */
+  /** A new leader. */
   z.strictObject({ ...shared, kind: z.literal('leads') }),
-  /** Who belongs has changed. */
+  /** The roster has changed. */
   z.strictObject({ ...shared, kind: z.literal('epoch'), ...epochShape }),
-  /** An agent changes nothing on its machine until it is woken. */
+  /** A paused agent changes nothing on its machine until a `wake`. */
   z.strictObject({ ...shared, kind: z.literal('pause'), peer, reason }),
   z.strictObject({ ...shared, kind: z.literal('wake'), peer, reason }),
-  /** Nothing is done about a policy's findings, or about a target, on any machine until then. */
+  /** Findings of a policy, or about a target, cause no action on any machine until then. */
   z.strictObject({
     ...shared,
     kind: z.literal('silence'),
@@ -63,7 +63,7 @@ export const decisionSchema = z.discriminatedUnion('kind', [
     reason,
   }),
   z.strictObject({ ...shared, kind: z.literal('unsilence'), silence: decisionId }),
-  /** Leave to make one disruptive change, while not too many others do. The coordinator says how many members there are, and how many look sick. */
+  /** Allows one disruptive change, while few others are in progress. The leader sets the number of members, and how many look unhealthy. */
   z.strictObject({
     ...shared,
     kind: z.literal('lease'),
@@ -73,9 +73,9 @@ export const decisionSchema = z.discriminatedUnion('kind', [
     untilMs: timeMs,
   }),
   z.strictObject({ ...shared, kind: z.literal('release'), lease: decisionId }),
-  /** A member takes a service for fail-over that nobody runs: from here on it is this member's. */
+  /** A member takes a service for fail-over that no member runs. */
   z.strictObject({ ...shared, kind: z.literal('place'), service: name }),
-  /** It gives it up; and, where it could not run it, takes it no more until then. */
+  /** It releases the service. If it failed to run it, it does not take it again until then. */
   z.strictObject({
     ...shared,
     kind: z.literal('unplace'),
@@ -84,15 +84,15 @@ export const decisionSchema = z.discriminatedUnion('kind', [
     unfitUntilMs: timeMs.nullable(),
     reason,
   }),
-  /** The coordinator takes it away, which has heard no more of whoever has it. */
+  /** The leader removes the placement, since it no longer hears from the holder. */
   z.strictObject({ ...shared, kind: z.literal('displace'), service: name, fence: z.number().int().positive(), reason }),
-  /** A witness has signed two different votes: it is asked no more until it is pardoned. */
+  /** A witness has signed two different votes: it does not vote again until a `pardon`. */
   z.strictObject({ ...shared, kind: z.literal('quarantine'), peer, first: proofPart, second: proofPart }),
   z.strictObject({ ...shared, kind: z.literal('pardon'), peer, reason }),
-  /** What an agent may, or may not. */
+  /** A standing permission, approval or denial for an agent. */
   z.strictObject({ ...shared, kind: z.literal('grant'), ...grantShape, reason }),
   z.strictObject({ ...shared, kind: z.literal('revoke'), grant: decisionId, reason }),
-  /** Nothing is to depend on a member for a while. The coordinator says how many members there are, and whether a person wants it. */
+  /** Nothing may depend on a member for some time. The leader sets the number of members, and whether a person requested it. */
   z.strictObject({
     ...shared,
     kind: z.literal('drain'),
@@ -102,10 +102,10 @@ export const decisionSchema = z.discriminatedUnion('kind', [
     reason,
   }),
   z.strictObject({ ...shared, kind: z.literal('undrain'), peer, reason }),
-  /** How many changes policies may make on a machine in a while. */
+  /** How many changes policies may make on a machine within a time. */
   z.strictObject({ ...shared, kind: z.literal('budget'), ...budgetShape, reason }),
   z.strictObject({ ...shared, kind: z.literal('unbudget'), peer: budgetShape.peer, reason }),
-  /** Policies for all machines, tried on a few first. */
+  /** Policies for all machines, first on canaries. */
   z.strictObject({
     ...shared,
     kind: z.literal('bundle'),
@@ -114,10 +114,10 @@ export const decisionSchema = z.discriminatedUnion('kind', [
     signature,
     canary,
     soakMs,
-    /** What its policies may find on a machine while it is watched; more, and it does not know what is normal. */
+    /** How many findings its policies may have on a machine during the soak time; more, and the bundle counts as failing. */
     findings: z.number().int().min(0).max(1_000),
   }),
-  /** How it does on one machine. */
+  /** Its result on one machine. */
   z.strictObject({
     ...shared,
     kind: z.literal('bundle-report'),
@@ -125,11 +125,11 @@ export const decisionSchema = z.discriminatedUnion('kind', [
     ok: z.boolean(),
     reason: z.string().max(200),
   }),
-  /** As `upgrade-advance`. Before 0.3.0, to all, and then for good. */
+  /** As `upgrade-advance`. Before 0.3.0: first to all, then final. */
   z.strictObject({ ...shared, kind: z.literal('bundle-advance'), bundle: decisionId, next: next.optional() }),
-  /** The coordinator or an issuer: the last good one again. */
+  /** By the leader or an issuer: rolls back to the last good one. */
   z.strictObject({ ...shared, kind: z.literal('bundle-withdraw'), bundle: decisionId, reason }),
-  /** A release of KALOS for all machines that take any, tried on a few first. */
+  /** A release of KALOS for all machines that accept releases, first on canaries. */
   z.strictObject({
     ...shared,
     kind: z.literal('upgrade'),
@@ -144,7 +144,7 @@ export const decisionSchema = z.discriminatedUnion('kind', [
     canary,
     soakMs,
   }),
-  /** How it does on one machine. */
+  /** Its result on one machine. */
   z.strictObject({
     ...shared,
     kind: z.literal('upgrade-report'),
@@ -152,17 +152,17 @@ export const decisionSchema = z.discriminatedUnion('kind', [
     ok: z.boolean(),
     reason: z.string().max(200),
   }),
-  /** The coordinator: on to these; to all that are left, where there are none. */
+  /** By the leader: the next wave; an empty list means all others. */
   z.strictObject({ ...shared, kind: z.literal('upgrade-advance'), upgrade: decisionId, next }),
-  /** The coordinator or an issuer: the last good one again. */
+  /** By the leader or an issuer: rolls back to the last good one. */
   z.strictObject({ ...shared, kind: z.literal('upgrade-withdraw'), upgrade: decisionId, reason }),
-  /** Whoever has it is to give it up to another. */
+  /** The member that runs the service must release it to another. */
   z.strictObject({ ...shared, kind: z.literal('move'), service: name, reason }),
 ]);
 export type Decision = z.infer<typeof decisionSchema>;
 
 type WithoutShared<One> = One extends unknown ? Omit<One, 'v' | 'id' | 'by' | 'atMs'> : never;
-/** What is wished for, before it is known whose wish it is. */
+/** A proposal, before its proposer is known. */
 export type Wish = WithoutShared<Decision>;
 
 export const wished = (wish: Wish, by: string, id: string, atMs: number): Decision =>
@@ -170,5 +170,5 @@ export const wished = (wish: Wish, by: string, id: string, atMs: number): Decisi
 
 const plain = (version: string): SemVer => coerce(version) ?? new SemVer('0.0.0');
 
-/** By the three numbers of a version: one that leads up to another knows what that one knows. */
+/** Compares the three numbers of versions only: a pre-release knows what its release knows. */
 export const isOlder = (version: string, than: string): boolean => plain(version).compareMain(plain(than)) < 0;

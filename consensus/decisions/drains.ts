@@ -1,5 +1,5 @@
-// Members on which nothing is to depend for a while: they run no placed service, do not sit in the committee, and try nothing first. It is
-// their own wish, a person's, or that of those who watch them: each proves itself, so that a coordinator that lies can drain nobody.
+// Drained members: nothing may depend on them for some time. They run no placed service, do not vote in the committee, and are no canaries.
+// The member itself, a person, or its observers request it. Each request carries a proof, so that a leader that lies can drain no member.
 import { z } from 'zod';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { type Crypto, SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
@@ -9,21 +9,21 @@ import { type ClaimKind, isGray } from '../vote/claim.ts';
 
 const DOMAIN = 'kalos/drain/1';
 export const MAX_DRAIN_MS = 86_400_000;
-/** By those that watch it, no drain is longer: then they look again. */
+/** The longest drain that observers may request: then they check again. */
 export const CERTIFIED_MS = 600_000;
 const MAX_PROOF_BYTES = 4_096;
-/** Of all members, those that others, or they themselves, have drained: more, and something else is wrong. */
+/** The share of members that may be drained without a person: more, and something else is wrong. */
 const MAX_SHARE = 0.2;
 const MAX_DRAINS = 1_000;
-/** A proof is for now, or what ended once could be brought back. */
+/** How old a proof may be: an older one could bring back a drain that has ended. */
 const FRESH_MS = 300_000;
 
 export const drainShape = {
   peer: z.string().min(1).max(100),
   forMs: z.number().int().positive().max(MAX_DRAIN_MS),
-  /** When it was wished for, by that member's clock: signed. */
+  /** When it was requested, by that member's clock: signed. */
   wishedMs: z.number().int().nonnegative(),
-  /** A signature of whose wish it is, or a certificate of those who watch it. */
+  /** The signature of the member that requested it, or a certificate of the observers. */
   proof: z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length <= MAX_PROOF_BYTES),
 };
 const drainSchema = z.strictObject({ by: z.string(), atMs: z.number(), reason: z.string(), ...drainShape });
@@ -35,14 +35,14 @@ type Wished = Pick<Drain, 'by' | 'peer' | 'forMs' | 'wishedMs'>;
 export const drainBytes = (swarmId: string, { by, peer, forMs, wishedMs }: Wished): Uint8Array =>
   encodeCbor([DOMAIN, swarmId, by, peer, forMs, wishedMs]);
 
-/** Who it takes to believe a drain. */
+/** What a drain is checked against. */
 export interface Believed {
   mayDecide(peer: PeerId): boolean;
   members(): readonly PeerId[];
   liars: ReadonlySet<PeerId>;
 }
 
-/** Whether it is what it says. */
+/** Whether the proof of a drain is valid. */
 export function isProven(crypto: Crypto, swarmId: string, drain: Drain, { mayDecide, members, liars }: Believed): boolean {
   const { by, peer, forMs, proof, atMs, wishedMs } = drain;
   const isFresh = (ms: number): boolean => Math.abs(atMs - ms) <= FRESH_MS;
@@ -56,7 +56,7 @@ export function isProven(crypto: Crypto, swarmId: string, drain: Drain, { mayDec
   return verifyCertificate(crypto, swarmId, certificate).valid;
 }
 
-/** What those who watch it have found, in words; undefined where it is somebody's wish. */
+/** What the observers have found; undefined if a member requested the drain. */
 export function foundBy({ proof }: Drain): { kind: ClaimKind; certificate: Uint8Array } | undefined {
   const certificate = proof.length === SIGNATURE_BYTES ? undefined : decodeCertificate(proof);
   return certificate && { kind: certificate.claim.kind, certificate: proof };
@@ -78,7 +78,7 @@ export class Drains {
     return this.#byPeer.size === 0;
   }
 
-  /** Each of these @returns why it is not so; nothing has changed then. */
+  /** Both @return a refusal, after which nothing has changed; undefined if it was applied. */
   drain({
     by,
     atMs,
@@ -99,7 +99,7 @@ export class Drains {
   }
 
   undrain(peer: PeerId): string | undefined {
-    return this.#byPeer.delete(peer) ? undefined : 'it is not drained';
+    return this.#byPeer.delete(peer) ? undefined : 'the member is not drained';
   }
 
   encodable(): Drain[] {

@@ -1,10 +1,10 @@
-// In which order it came about who belongs: the coordinator says so whenever its roster has changed, and each such decision is an epoch.
-// Who belongs is signed elsewhere (swarm/identity/); an epoch lets everybody see whether it knows the same.
+// Versions of the roster: the leader records each change of its roster as a decision, an epoch. The roster itself is signed elsewhere
+// (swarm/identity/). An epoch shows each member whether it has the same roster.
 import { z } from 'zod';
 import { HASH_BYTES } from '../../swarm/ports/crypto.ts';
 
 export const epochShape = {
-  /** Of who is certified as what, and who is no more. */
+  /** The hash of all certificates and revocations. */
   digest: z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === HASH_BYTES),
   members: z.number().int().nonnegative(),
 };
@@ -15,10 +15,10 @@ export const epochsSchema = rosterEpochSchema.nullable();
 export class Epochs {
   newest: RosterEpoch | null = null;
 
-  /** @returns why it is not so; nothing has changed then */
+  /** @returns a refusal, after which nothing has changed; undefined if it was applied */
   take({ digest, members, atMs }: Omit<RosterEpoch, 'epoch' | 'index'>, index: number): string | undefined {
     const { newest } = this;
-    if (newest?.digest.every((byte, nth) => byte === digest[nth]) === true) return 'it is that already';
+    if (newest?.digest.every((byte, nth) => byte === digest[nth]) === true) return 'the roster has not changed';
     this.newest = { epoch: (newest?.epoch ?? 0) + 1, index, atMs, digest, members };
     return undefined;
   }

@@ -1,5 +1,5 @@
-// What the swarm allows an agent, or keeps from it: one tool on one target of one machine, until then. Who decided it has signed it: the
-// machine that it is for checks that itself, so that a coordinator that lies can allow nothing.
+// What the swarm allows an agent, or denies it: one tool on one target of one machine, until a time. The issuer that decided it signs it.
+// The machine checks the signature itself, so that a leader that lies can allow nothing.
 import { z } from 'zod';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { type Crypto, SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
@@ -9,8 +9,8 @@ const DOMAIN = 'kalos/grant/1';
 const MAX_GRANTS = 1_000;
 
 /**
- * `deny`: policies there do not use it. `act`: they do without asking, where the mode is to ask, and it is reversible. `approve`: they do
- * where it is disruptive and there are too few witnesses, so often in so long, and with a lease.
+ * `deny`: policies there must not use the tool. `act`: they use it without approval although the mode is `advise`, if it is reversible.
+ * `approve`: they use it although it is disruptive and there are too few witnesses, within limits and with a lease.
  */
 export const EFFECTS = ['deny', 'act', 'approve'] as const;
 export type Effect = (typeof EFFECTS)[number];
@@ -19,12 +19,12 @@ export const grantShape = {
   effect: z.enum(EFFECTS),
   peer: z.string().min(1).max(100),
   tool: z.string().regex(/^[a-z]+(\.[a-z]+)+$/, 'a tool such as service.restart'),
-  /** Null: whatever it is on. Only to deny. */
+  /** Null: any target. Only for `deny`. */
   target: z
     .string()
     .min(1)
     .max(64)
-    .regex(/^[^*?]+$/, 'names one thing: no wildcards')
+    .regex(/^[^*?]+$/, 'must be one target, no wildcards')
     .nullable(),
   uses: z.number().int().min(1).max(100),
   withinMs: z.number().int().min(60_000).max(2_592_000_000),
@@ -43,14 +43,14 @@ export const grantBytes = (
   { effect, peer, tool, target, uses, withinMs, untilMs }: Granted,
 ): Uint8Array => encodeCbor([DOMAIN, swarmId, by, effect, peer, tool, target, uses, withinMs, untilMs]);
 
-/** Whether who is said to have decided it did. Whether that one may, the roster tells. */
+/** Whether the signature is valid. Whether the signer may decide it, the roster tells. */
 export const isGrantSigned = (crypto: Pick<Crypto, 'verify'>, swarmId: string, grant: Grant): boolean =>
   crypto.verify(grant.by, grantBytes(swarmId, grant.by, grant), grant.signature);
 
 export class Grants {
   #byId = new Map<string, Grant>();
 
-  /** Those that are for a member, and have not ended. */
+  /** The grants of a member that have not expired. */
   of(peer: PeerId, nowMs: number): Grant[] {
     return this.all(nowMs).filter((one) => one.peer === peer);
   }
@@ -59,14 +59,14 @@ export class Grants {
     return [...this.#byId.values()].filter(({ untilMs }) => untilMs > nowMs);
   }
 
-  /** Each of these @returns why it is not so; nothing has changed then. */
+  /** Both @return a refusal, after which nothing has changed; undefined if it was applied. */
   grant({ atMs, ...given }: Grant & { atMs: number }): string | undefined {
     const { id, by, reason, effect, peer, tool, target, uses, withinMs, untilMs, signature } = given;
     const grant: Grant = { id, by, reason, effect, peer, tool, target, uses, withinMs, untilMs, signature };
-    if (grant.target === null && grant.effect !== 'deny') return 'what is allowed names its target';
+    if (grant.target === null && grant.effect !== 'deny') return 'act and approve need a target';
     for (const one of [...this.#byId.values()]) if (one.untilMs <= atMs) this.#byId.delete(one.id);
-    if (grant.untilMs <= atMs) return 'it has ended already';
-    if (this.#byId.size >= MAX_GRANTS) return `there are ${MAX_GRANTS} grants already`;
+    if (grant.untilMs <= atMs) return 'the end of the grant is in the past';
+    if (this.#byId.size >= MAX_GRANTS) return `there are ${MAX_GRANTS} grants already: revoke one first`;
     this.#byId.set(grant.id, grant);
     return undefined;
   }

@@ -1,10 +1,10 @@
-// Authorizations for one disruptive change each, of which only a few are given at once, and none while too many members look sick.
+// Leases: each allows one disruptive change. Few are given at the same time, and none while too many members look unhealthy.
 import type { PeerId } from '../../swarm/ports/transport.ts';
 
-/** Disruptive changes at once: one for each ten members, and one at least. */
+/** One disruptive change at a time for each ten members, and at least one. */
 const MEMBERS_PER_LEASE = 10;
-export const BUSY = 'under way already';
-/** From so many members on, none while more than this share look sick: then something is wrong that no repair mends. */
+export const BUSY = 'running already';
+/** With this many members or more, no lease while more than this share look unhealthy: repairs do not fix such a fault. */
 const STORM_MEMBERS = 5;
 const STORM_SHARE = 0.4;
 export const MAX_LEASE_MS = 300_000;
@@ -18,7 +18,7 @@ export interface Lease {
   fence: number;
 }
 
-/** What is asked for, and how the members are, as the coordinator says. */
+/** A request for a lease, and the health of the swarm as the leader sees it. */
 interface Asked {
   id: string;
   by: PeerId;
@@ -29,24 +29,24 @@ interface Asked {
   untilMs: number;
 }
 
-/** Disruptive changes that may be made at once. */
+/** Disruptive changes that may run at the same time. */
 export const mostLeases = (members: number): number => Math.max(1, Math.floor(members / MEMBERS_PER_LEASE));
 
-/** Something is wrong that no repair mends. */
+/** So many members look unhealthy that repairs do not fix the fault. */
 export const isStorm = (members: number, sick: number): boolean => members >= STORM_MEMBERS && sick > members * STORM_SHARE;
 
 export class Leases {
   #byId = new Map<string, Lease>();
 
-  /** None lasts for longer than it was given for: what ends later was dated by a clock that has been set back since. */
+  /** A lease that ends later than the limit was dated by a clock that has been set back since: it does not count. */
   all(nowMs: number): Lease[] {
     return this.encodable().filter(({ untilMs }) => untilMs > nowMs && untilMs - nowMs <= MAX_LEASE_MS);
   }
 
-  /** Each of these @returns why it is not so; nothing has changed then. */
+  /** Both @return a refusal, after which nothing has changed; undefined if it was applied. */
   take({ id, by, atMs, plan, members, sick, untilMs }: Asked, index: number): string | undefined {
     if (untilMs - atMs > MAX_LEASE_MS) return `a lease lasts ${MAX_LEASE_MS / 60_000} minutes at most`;
-    if (isStorm(members, sick)) return `${sick} of ${members} members look sick: nothing disruptive is done`;
+    if (isStorm(members, sick)) return `${sick} of ${members} members look unhealthy: no disruptive changes`;
     for (const one of [...this.#byId.values()]) if (one.untilMs <= atMs) this.#byId.delete(one.id);
     const most = mostLeases(members);
     if (this.#byId.size >= most) return `${most} disruptive ${most === 1 ? 'change is' : 'changes are'} ${BUSY}`;
@@ -56,7 +56,7 @@ export class Leases {
   }
 
   giveBack({ lease, by }: { lease: string; by: PeerId }): string | undefined {
-    if (this.#byId.get(lease)?.peer !== by) return 'there is no such lease of this member';
+    if (this.#byId.get(lease)?.peer !== by) return 'this member has no such lease';
     this.#byId.delete(lease);
     return undefined;
   }

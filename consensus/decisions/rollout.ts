@@ -1,24 +1,24 @@
-// Something new for all machines: it is tried on a few first, then taken by the others, wave after wave, and goes back where it does harm;
-// the last good one is kept. Who may push one has signed it, and when: a coordinator that lies can hold it back, and can neither make
-// another nor bring back one that was taken back.
+// A roll-out to all machines: canaries first, then wave after wave; it is rolled back if it fails, and the last good one is kept. The
+// member that pushed it signs it with the time. So a leader that lies can delay it, but can neither forge one nor bring back one that was
+// rolled back.
 import { z } from 'zod';
 import { toHex } from '../../swarm/dissemination/cbor.ts';
 import { type Crypto, SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 
 const MAX_REPORTS = 256;
-/** Canaries may take so much longer than they are to watch it; then it goes back. */
+/** How much longer than the soak time the canaries may take to report; then it is rolled back. */
 const PATIENCE_MS = 120_000;
 const KEY_CHARS = 32;
-/** What was pushed later than that from now was not: whoever coordinates may have made it up, and nothing would come after it. */
+/** A push dated further in the future does not count: a leader may have forged the time, and no push could follow it. */
 const FUTURE_MS = 86_400_000;
 
-/** Of whatever is pushed. */
+/** Fields of each push. */
 export const pushedShape = {
   id: z.string(),
   by: z.string(),
   atMs: z.number(),
-  /** By the clock of whoever pushed it: signed. Absent where a version before 0.3.0 did. */
+  /** By the clock of the member that pushed it: signed. Absent if a version before 0.3.0 pushed it. */
   pushedMs: z.number().optional(),
   signature: z.custom<Uint8Array>((value) => value instanceof Uint8Array && value.length === SIGNATURE_BYTES),
 };
@@ -27,16 +27,16 @@ export type Pushed = z.infer<z.ZodObject<typeof pushedShape>>;
 const reportSchema = z.strictObject({ peer: z.string(), ok: z.boolean(), reason: z.string() });
 export type Report = z.infer<typeof reportSchema>;
 
-/** Of what is being tried. */
+/** Fields of what is rolling out. */
 export const trialShape = {
   canary: z.array(z.string()),
   soakMs: z.number(),
   phase: z.enum(['canary', 'wave', 'all']),
-  /** Since when it is in this phase, or in this wave. */
+  /** When this phase, or this wave, began. */
   sinceMs: z.number(),
-  /** Of this phase, or this wave. */
+  /** Of this phase or wave. */
   reports: z.array(reportSchema),
-  /** Whose turn it is now, after the canaries, and whose it was before: where it goes in waves. */
+  /** The current wave after the canaries, and the members of the waves before it. */
   wave: z.array(z.string()).optional(),
   before: z.array(z.string()).optional(),
 };
@@ -49,19 +49,19 @@ export const endedSchema = z.strictObject({
   atMs: z.number(),
 });
 
-/** As a state is kept. @param pushed what is pushed @param tried that, and how it is tried */
+/** The stored state. @param pushed what is pushed @param tried that, and how it is rolled out */
 export const rolloutSchema = <P extends z.ZodType, T extends z.ZodType>(pushed: P, tried: T) =>
   z.strictObject({
     good: pushed.nullable(),
     before: pushed.nullable(),
     candidate: tried.nullable(),
-    /** What became of the last one. */
+    /** The outcome of the last one. */
     ended: endedSchema.nullable(),
-    /** When the newest was pushed that ever was: none that is older comes after it. */
+    /** The time of the newest push ever: an older push is refused. */
     newestMs: z.number().optional(),
   });
 
-/** How it is to be tried. */
+/** How it is rolled out. */
 export type HowTried = Pick<Trial, 'canary' | 'soakMs'>;
 
 export interface RolloutState<Content extends Pushed, How = unknown> {
@@ -75,12 +75,12 @@ export interface RolloutState<Content extends Pushed, How = unknown> {
 export const NOTHING_PUSHED = { good: null, before: null, candidate: null, ended: null };
 
 interface About {
-  /** Of what is being tried. */
+  /** Of what is rolling out. */
   id: string;
   atMs: number;
 }
 
-/** What it is called, how a content is told from how it is tried, and what of it is signed. */
+/** Its name, how its content is separated from the roll-out's state, and which bytes are signed. */
 export interface Kind<Content extends Pushed, How = unknown> {
   name: 'bundle' | 'upgrade';
   contentOf(candidate: Content & How & Trial): Content;
@@ -108,19 +108,19 @@ export class Rollout<Content extends Pushed, How = unknown> {
     return Object.values(this.#state).every((one) => one === null);
   }
 
-  /** What a member is to have. */
+  /** What a member should run. */
   wantedBy(peer: PeerId): Content | undefined {
     const { candidate, good } = this.#state;
     return (candidate !== null && isTurnOf(candidate, peer) ? candidate : good) ?? undefined;
   }
 
-  /** Each of these @returns why it is not so; nothing has changed then. */
+  /** Each change @returns a refusal, after which nothing has changed; undefined if it was applied. */
   push(content: Content & How & HowTried): string | undefined {
     const { candidate } = this.#state;
-    if (candidate !== null) return `${this.kind.name} ${candidate.id.slice(0, 8)} is being tried`;
-    if (new Set(content.canary).size < content.canary.length) return 'a canary is named twice';
+    if (candidate !== null) return `${this.kind.name} ${candidate.id.slice(0, 8)} is still rolling out`;
+    if (new Set(content.canary).size < content.canary.length) return 'a canary is listed twice';
     const { pushedMs, atMs } = content;
-    if ((pushedMs ?? 0) <= believedMs(this.#state, atMs)) return 'it is older than what was pushed since';
+    if ((pushedMs ?? 0) <= believedMs(this.#state, atMs)) return 'it is older than the newest one pushed';
     if (pushedMs !== undefined) this.#state = { ...this.#state, newestMs: pushedMs };
     this.#state = { ...this.#state, candidate: { ...content, phase: 'canary', sinceMs: content.atMs, reports: [] } };
     return undefined;
@@ -128,16 +128,16 @@ export class Rollout<Content extends Pushed, How = unknown> {
 
   report(id: string, { peer, ok, reason }: Report): string | undefined {
     const candidate = this.#candidate(id);
-    if (candidate === undefined) return `no such ${this.kind.name} is being tried`;
+    if (candidate === undefined) return `no such ${this.kind.name} is rolling out`;
     if (!isTurnOf(candidate, peer))
-      return candidate.phase === 'canary' ? 'only the canaries say how it does' : 'it is not its turn';
+      return candidate.phase === 'canary' ? 'only canaries may report now' : 'its wave has not begun';
     const others = candidate.reports.filter((one) => one.peer !== peer);
-    if (others.length >= MAX_REPORTS) return 'enough is known of it';
+    if (others.length >= MAX_REPORTS) return `it has ${MAX_REPORTS} reports already`;
     this.#state = { ...this.#state, candidate: { ...candidate, reports: [...others, { peer, ok, reason }] } };
     return undefined;
   }
 
-  /** As versions before 0.3.0 decided it of bundles: from the canaries to all, or from all to the last good one. */
+  /** For bundles of versions before 0.3.0: from the canaries to all, and then final. */
   advance({ id, atMs }: About): string | undefined {
     const candidate = this.#candidate(id);
     const why = this.#notYet(candidate, atMs);
@@ -147,15 +147,15 @@ export class Rollout<Content extends Pushed, How = unknown> {
     return undefined;
   }
 
-  /** On to the next ones; to all that are left, where there are none: only where nothing speaks against it, whoever coordinates. */
+  /** Starts the next wave; an empty list means all others. Refused if a report or the soak time forbids it, whatever the leader asks for. */
   advanceTo({ id, atMs }: About, next: readonly PeerId[]): string | undefined {
     const candidate = this.#candidate(id);
     const why = this.#notYet(candidate, atMs);
     if (candidate === undefined || why !== undefined) return why;
     if (candidate.phase === 'wave' && missingOf(candidate).length * 2 > turnOf(candidate).length)
-      return 'most of this wave have not said how it does';
+      return 'most of this wave have not reported';
     if (next.length === 0) return this.#everywhere(candidate, atMs);
-    if (next.some((peer) => isTurnOf(candidate, peer))) return 'it was the turn of one of these already';
+    if (next.some((peer) => isTurnOf(candidate, peer))) return 'one of these was in an earlier wave';
     const before = [...(candidate.before ?? []), ...(candidate.wave ?? [])];
     const wave = { phase: 'wave' as const, sinceMs: atMs, reports: [], wave: [...next], before };
     this.#state = { ...this.#state, candidate: { ...candidate, ...wave } };
@@ -163,11 +163,11 @@ export class Rollout<Content extends Pushed, How = unknown> {
   }
 
   #notYet(candidate: (Content & How & Trial) | undefined, atMs: number): string | undefined {
-    if (candidate === undefined) return `no such ${this.kind.name} is being tried`;
-    if (atMs - candidate.sinceMs < candidate.soakMs) return 'it has not been watched for long enough';
-    if (candidate.reports.some(({ ok }) => !ok)) return 'somebody says that it does harm';
+    if (candidate === undefined) return `no such ${this.kind.name} is rolling out`;
+    if (atMs - candidate.sinceMs < candidate.soakMs) return 'its soak time has not passed';
+    if (candidate.reports.some(({ ok }) => !ok)) return 'a member reported harm';
     const isShort = candidate.phase === 'canary' && missingOf(candidate).length > 0;
-    return isShort ? 'not all canaries have said how it does' : undefined;
+    return isShort ? 'not all canaries have reported' : undefined;
   }
 
   #everywhere(candidate: Content & How & Trial, atMs: number): undefined {
@@ -185,7 +185,7 @@ export class Rollout<Content extends Pushed, How = unknown> {
     const ended = { id, outcome: 'back' as const, reason, atMs };
     if (candidate?.id === id) this.#state = { ...this.#state, candidate: null, ended };
     else if (good?.id === id && candidate === null) this.#state = { ...this.#state, good: before, before: null, ended };
-    else return `no such ${this.kind.name} is being tried, or in force`;
+    else return `no such ${this.kind.name} is rolling out or active`;
     return undefined;
   }
 
@@ -195,39 +195,39 @@ export class Rollout<Content extends Pushed, How = unknown> {
   }
 }
 
-/** Whose turn it is now. */
+/** The canaries, or the current wave. */
 export const turnOf = ({ phase, canary, wave }: Trial): readonly PeerId[] => (phase === 'canary' ? canary : (wave ?? []));
 
-/** Whether a member is to have it. */
+/** Whether a member should run it. */
 export const isTurnOf = ({ phase, canary, wave = [], before = [] }: Trial, peer: PeerId): boolean =>
   phase === 'all' || [canary, wave, before].some((some) => some.includes(peer));
 
-/** Whether a member has yet to say how it does: once, and once more where it turns out to be bad. */
+/** Whether a member has yet to report: once, and a second time if it fails later. */
 export function wantsReport(trial: Trial, peer: PeerId, ok: boolean): boolean {
   const before = trial.reports.find((report) => report.peer === peer);
   return isTurnOf(trial, peer) && (ok ? turnOf(trial).includes(peer) && before === undefined : before?.ok !== false);
 }
 
-/** Those whose turn it is, and who did not say yet how it does. */
+/** Members of the canaries, or of the current wave, that have not reported yet. */
 export const missingOf = (trial: Trial): PeerId[] =>
   turnOf(trial).filter((peer) => trial.reports.every((report) => report.peer !== peer));
 
 // What a machine knows of what was pushed
 
-/** The newest that it has seen, and those of now: what has gone from these, and is not newer, is of the past, and stays there. */
+/** The newest push that it has seen, and the current ones: a push that is neither newer nor current does not come back. */
 export const knownSchema = z.strictObject({ newestMs: z.number(), keys: z.array(z.string()) });
 export type Known = z.infer<typeof knownSchema>;
 export const NOTHING_KNOWN: Known = { newestMs: -1, keys: [] };
 
-/** When the newest was pushed, where that can be. */
+/** The time of the newest push, unless it is impossible. */
 export const believedMs = ({ newestMs = -1 }: Pick<RolloutState<Pushed>, 'newestMs'>, nowMs: number): number =>
   newestMs > nowMs + FUTURE_MS ? -1 : newestMs;
 
-/** What tells one from another, whatever the decision about it is called. */
+/** Identifies a push by its content, whatever the id of its decision is. */
 export const keyOf = <Content extends Pushed>(crypto: Crypto, swarmId: string, kind: Kind<Content>, content: Content): string =>
   toHex(crypto.hash(kind.bytesOf(swarmId, content))).slice(0, KEY_CHARS);
 
-/** After a look at what is decided now. @param contents of now, each signed by who may @param newestMs as it is decided */
+/** The record after the current decisions. @param contents current ones, each with a valid signature @param newestMs as decided */
 export function knownNow(before: Known, contents: readonly { key: string; pushedMs: number }[], newestMs: number): Known {
   const ofNow = contents.filter(({ key, pushedMs }) => pushedMs > before.newestMs || before.keys.includes(key));
   return {
@@ -236,7 +236,7 @@ export function knownNow(before: Known, contents: readonly { key: string; pushed
   };
 }
 
-/** Whether who is said to have pushed it did. Whether that one may, the roster tells. */
+/** Whether the signature is valid. Whether the signer may push, the roster tells. */
 export const isSigned = <Content extends Pushed>(
   crypto: Pick<Crypto, 'verify'>,
   swarmId: string,
@@ -244,5 +244,5 @@ export const isSigned = <Content extends Pushed>(
   content: Content,
 ): boolean => crypto.verify(content.by, kind.bytesOf(swarmId, content), content.signature);
 
-/** Whether it has taken so long that it goes back. */
+/** Whether it has taken too long, so that it is rolled back. */
 export const isLate = ({ sinceMs, soakMs }: Trial, nowMs: number): boolean => nowMs - sinceMs - soakMs > PATIENCE_MS;

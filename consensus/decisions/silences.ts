@@ -1,4 +1,4 @@
-// Findings about which nothing is done on any machine for a while: of a policy, about a target, or of one about the other.
+// Silences of the swarm: findings of a policy, about a target, or both, cause no action on any machine until a time.
 import type { PeerId } from '../../swarm/ports/transport.ts';
 
 const MAX_SILENCES = 256;
@@ -19,16 +19,16 @@ export class SwarmSilences {
     return this.encodable().filter(({ untilMs }) => untilMs > nowMs);
   }
 
-  /** The one that covers a finding; undefined where none does. */
+  /** The silence that covers a finding; undefined if none does. */
   on(policy: string, target: string, nowMs: number): SwarmSilence | undefined {
     return this.all(nowMs).find((one) => (one.policy ?? policy) === policy && (one.target ?? target) === target);
   }
 
-  /** Each of these @returns why it is not so; nothing has changed then. */
+  /** Both @return a refusal, after which nothing has changed; undefined if it was applied. */
   add({ id, by, atMs, policy, target, untilMs, reason }: SwarmSilence & { atMs: number }): string | undefined {
-    if (policy === null && target === null) return 'a silence names a policy, a target, or both';
+    if (policy === null && target === null) return 'a silence needs a policy or a target';
     for (const one of [...this.#byId.values()]) if (one.untilMs <= atMs) this.#byId.delete(one.id);
-    if (this.#byId.size >= MAX_SILENCES) return `there are ${MAX_SILENCES} silences already`;
+    if (this.#byId.size >= MAX_SILENCES) return `there are ${MAX_SILENCES} silences already: remove one first`;
     this.#byId.set(id, { id, by, policy, target, untilMs, reason });
     return undefined;
   }

@@ -1,4 +1,4 @@
-// What the decisions so far come to. All who apply them in the log's order hold the same, byte by byte.
+// The state that the decisions so far have led to. All members that apply them in the log's order have the same state, byte for byte.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -18,7 +18,7 @@ import type { SwarmSilence } from './silences.ts';
 import { upgradesSchema } from './upgrades.ts';
 
 const VERSION = 2;
-/** The newest, for whoever looks, for followers that are a little behind, and so that none is taken twice. */
+/** The newest decisions: for readers, for followers that are a little behind, and so that none applies twice. */
 const MAX_RECENT = 256;
 const MAX_RECENT_BUNDLES = 4;
 
@@ -26,7 +26,7 @@ export interface Decided extends EntryId {
   decision: Decision;
 }
 
-/** `busy`: others come first, and it may be asked again soon. */
+/** `busy`: refused for now; the proposer may try again soon. */
 export type Outcome = { ok: true; index: number } | { ok: false; reason: string; busy?: boolean };
 
 const peer = z.string();
@@ -60,7 +60,7 @@ const stateSchema = z.tuple([
 ]);
 
 export class DecisionState implements StateMachine<Decision, Outcome> {
-  /** The place of the newest decision in the log. */
+  /** The index of the newest decision in the log. */
   index = 0;
   #recent: Decided[] = [];
   readonly #decreed = new Decreed();
@@ -78,13 +78,13 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     this.#recent.push({ index, term, decision });
     const bundles = decision.kind === 'bundle' ? this.#recent.filter((one) => one.decision.kind === 'bundle') : [];
     const [oldest] = bundles.length > MAX_RECENT_BUNDLES ? bundles : [];
-    // They are large: what came before the oldest of a few is not kept.
+    // Bundles are large: only the last few stay, and no decision from before the oldest of them.
     if (oldest !== undefined) this.#recent = this.#recent.slice(this.#recent.indexOf(oldest) + 1);
     if (this.#recent.length > MAX_RECENT) this.#recent.shift();
     return { ok: true, index };
   }
 
-  // What holds
+  // What is in force
 
   get bundles() {
     return this.#decreed.bundles;
@@ -122,7 +122,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     return this.#decreed.silences.all(nowMs);
   }
 
-  /** The one that covers a finding; undefined where none does. */
+  /** The silence that covers a finding; undefined if none does. */
   silenceOn(policy: string, target: string, nowMs: number): SwarmSilence | undefined {
     return this.#decreed.silences.on(policy, target, nowMs);
   }
@@ -148,7 +148,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
     return this.#recent;
   }
 
-  /** What came after a place; undefined where that is further back than is kept. */
+  /** The decisions after an index; undefined if that is older than the oldest one that is kept. */
   since(index: number): Decided[] | undefined {
     if (index === this.index) return [];
     const from = this.#recent.findIndex((one) => one.index === index);
@@ -173,7 +173,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
       grants.encodable(),
       byKey(quarantined),
     ];
-    // As the version before has it, as long as there is nothing of what that did not know.
+    // In the layout of the previous version, while there is nothing that it does not know.
     const { upgrades, drains, budgets, epochs } = this.#decreed;
     const since: [unknown, boolean][] = [
       [upgrades.state, upgrades.isBlank],
@@ -181,7 +181,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
       [budgets.all(), budgets.isBlank],
       [epochs.newest, epochs.newest === null],
     ];
-    // Of two that a version before has, the second is there where the first is.
+    // Two fields of the previous version come together: if the first is present, so is the second.
     const known = since.findLastIndex(([, isBlank]) => !isBlank) + 1;
     const written = since.slice(0, known === 1 ? 2 : known).map(([value]) => value);
     return encodeCbor([...fields, ...written]);
@@ -189,7 +189,7 @@ export class DecisionState implements StateMachine<Decision, Outcome> {
 
   restore(data: Uint8Array): void {
     const parsed = stateSchema.safeParse(data.length === 0 ? [VERSION, 0, [], [], [], []] : decodeCbor(data));
-    if (!parsed.success) throw new RangeError('no state of decisions');
+    if (!parsed.success) throw new RangeError('not a decision state');
     const [
       ,
       index,

@@ -1,10 +1,10 @@
-// Releases of KALOS itself: canaries first, then wave after wave, so that never many agents are new, or restarting, at once. A
-// release is known by the hash of its archive; which machines take any at all, they say themselves.
+// Releases of KALOS itself: canaries first, then wave after wave, so that only few agents are new, or restart, at the same time. A release
+// is identified by the hash of its archive. Each machine's configuration says whether it accepts releases.
 import { z } from 'zod';
 import { encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { type Kind, pushedShape, Rollout, type RolloutState, rolloutSchema, trialShape } from './rollout.ts';
 
-/** As before 0.3.0, and with when it was pushed. */
+/** The signed bytes: those of versions before 0.3.0, and the time of the push. */
 const [UNDATED, DOMAIN] = ['kalos/upgrade/1', 'kalos/upgrade/2'];
 
 const upgradeSchema = z.strictObject({

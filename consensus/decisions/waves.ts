@@ -1,25 +1,25 @@
-// How a roll-out goes on: the canaries, then waves of members, so that never many are new, or restarting, at once; and back, where one
-// of them says that it does harm, or where those whose turn it is fall ill.
+// The next step of a roll-out: the canaries, then waves of members, so that only few are new, or restart, at the same time. It is rolled
+// back if a member reports that it fails, or if members of the wave become unhealthy.
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { MAX_WAVE, type Wish } from './decision.ts';
 import { isLate, missingOf, type Pushed, type RolloutState, turnOf } from './rollout.ts';
 
 /** No wave is a larger share of all members. */
 const WAVE_SHARE = 0.25;
-/** An agent that restarts is back by then. */
+/** A restart takes no longer than this. */
 const BACK_WITHIN_MS = 45_000;
-/** So many of one wave that look sick, or are gone, have one cause. */
+/** This many members of one wave that are unhealthy or down have one cause. */
 const ILL_TOGETHER = 2;
 
-/** A member, as the coordinator sees it. */
+/** A member as the coordinator sees it. */
 interface Seen {
   peer: PeerId;
   isAlive: boolean;
-  /** What is wrong with it, in words; undefined where nothing is. */
+  /** Why it is unhealthy, in words; undefined if it is healthy. */
   ill: string | undefined;
 }
 
-/** The swarm, as its coordinator sees it. */
+/** The swarm as the coordinator sees it. */
 interface SwarmView {
   nowMs: number;
   self: PeerId;
@@ -27,7 +27,7 @@ interface SwarmView {
   members: readonly Seen[];
 }
 
-/** What the coordinator wishes for next: on, or back; undefined while it is to wait. */
+/** The coordinator's next proposal: advance or roll back; undefined while it waits. */
 export function nextStep(
   name: 'bundle' | 'upgrade',
   { candidate }: RolloutState<Pushed>,
@@ -50,11 +50,10 @@ export function nextStep(
   const isIll = (peer: PeerId): boolean => !illOf.has(peer) || illOf.get(peer) !== undefined;
   const ill = nowMs - sinceMs < BACK_WITHIN_MS ? [] : turn.filter(isIll);
   if (ill.length > 0 && (phase === 'canary' || ill.length >= Math.min(ILL_TOGETHER, turn.length)))
-    return back(`since it is their turn: ${ill.map((peer) => `${nameOf(peer)} ${illOf.get(peer) ?? 'is gone'}`).join(', ')}`);
-  // Who is gone alone, of a wave, is not waited for.
+    return back(`since their wave began: ${ill.map((peer) => `${nameOf(peer)} ${illOf.get(peer) ?? 'is down'}`).join(', ')}`);
+  // The roll-out does not wait for a single unhealthy member of a wave.
   const missing = missingOf(candidate).filter((peer) => phase === 'canary' || !isIll(peer));
-  if (missing.length > 0)
-    return isLate(candidate, nowMs) ? back(`${missing.map(nameOf).join(', ')} did not say how it does`) : undefined;
+  if (missing.length > 0) return isLate(candidate, nowMs) ? back(`${missing.map(nameOf).join(', ')} did not report`) : undefined;
   if (nowMs - sinceMs < soakMs) return undefined;
   const { canary, before = [], wave = [] } = candidate;
   const next = nextWave([...canary, ...before, ...wave], view);
@@ -62,7 +61,7 @@ export function nextStep(
   return { kind: 'bundle-advance', bundle: id, ...(candidate.pushedMs !== undefined && { next }) };
 }
 
-/** Twice as many as before, a quarter of all at most, less than half of those who vote, and the coordinator last. */
+/** Twice as many as before, at most a quarter of all, less than half of the voters, and the coordinator last. */
 function nextWave(done: readonly PeerId[], { self, members, voters }: SwarmView): PeerId[] {
   const left = members.filter(({ peer, isAlive }) => isAlive && !done.includes(peer));
   const others = left.flatMap(({ peer, ill }) => (peer === self || ill !== undefined ? [] : [peer]));

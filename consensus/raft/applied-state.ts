@@ -1,4 +1,4 @@
-// The state of a member as of the last entry that it applied: the machine and the configuration, and when a snapshot of them is due.
+// A member's state as of the last applied entry: the state machine and the configuration, and when a snapshot of them is due.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { ConfChangeError, type ConfChanges, changesOf } from './config.ts';
@@ -7,19 +7,19 @@ import type { ConfState, Entry, EntryId, Snapshot } from './types.ts';
 
 const proposalSchema = z.tuple([z.string(), z.unknown()]);
 
-/** A command as an entry holds it. @param id the request's, by which the proposer knows it again */
+/** The data of an entry for a command. @param id of the request, by which the proposer recognises it */
 export const encodeProposal = (id: string, command: unknown): Uint8Array => encodeCbor([id, command]);
 
 export class AppliedState<Machine extends StateMachine<unknown, unknown>> {
   readonly machine: Machine;
   readonly #snapshotEvery: number;
   #conf: ConfState;
-  /** The last entry whose effect is in the state. */
+  /** The index of the last entry whose effect is in the state. */
   #at: EntryId;
-  /** The last entry that a snapshot was taken at. */
+  /** The index of the last snapshot. */
   #snapshotted: number;
 
-  /** @param snapshotEvery a snapshot is due after so many entries */
+  /** @param snapshotEvery entries between two snapshots */
   constructor(machine: Machine, snapshotEvery: number, { index, term, conf, data }: Snapshot) {
     this.machine = machine;
     this.#snapshotEvery = snapshotEvery;
@@ -33,12 +33,12 @@ export class AppliedState<Machine extends StateMachine<unknown, unknown>> {
     return this.#conf;
   }
 
-  /** The state of now. */
+  /** The current state. */
   get present(): Snapshot {
     return { ...this.#at, conf: this.#conf, data: this.machine.encode() };
   }
 
-  /** A leader's snapshot takes the place of the state. */
+  /** Replaces the state by a snapshot of the leader. */
   restore({ index, term, conf, data }: Snapshot): void {
     this.machine.restore(data);
     this.#conf = conf;
@@ -46,7 +46,7 @@ export class AppliedState<Machine extends StateMachine<unknown, unknown>> {
     this.#snapshotted = index;
   }
 
-  /** @param configure changes the configuration. @returns the proposal that the entry was, and its result */
+  /** @param configure changes the configuration. @returns the id and the result of the proposal in the entry */
   apply(entry: Entry, configure: (changes: ConfChanges) => ConfState): { id: string; result: ResultOf<Machine> } | undefined {
     const { index, term, type, data } = entry;
     this.#at = { index, term };
@@ -54,7 +54,7 @@ export class AppliedState<Machine extends StateMachine<unknown, unknown>> {
     try {
       this.#conf = configure(changesOf(entry));
     } catch (error) {
-      // It is none, and it is none for all members.
+      // Not a command here, nor on any other member.
       if (!(error instanceof ConfChangeError || error instanceof RangeError)) throw error;
     }
     return undefined;
@@ -70,9 +70,9 @@ export class AppliedState<Machine extends StateMachine<unknown, unknown>> {
     };
   }
 
-  /** The snapshot that is to be kept after these entries, where it is time for one. */
+  /** The snapshot to store after these entries; undefined if none is due. */
   snapshotAfter(entries: readonly Entry[]): Snapshot | undefined {
-    // Who votes is known by what is known to be committed: on disk, or those that restart would wait for one that is no voter any more.
+    // The commit of a configuration change must be on disk: else a member that restarts would wait for one that is no longer a voter.
     const isChanged = entries.some(({ type }) => type !== 'EntryNormal');
     if (!isChanged && this.#at.index - this.#snapshotted < this.#snapshotEvery) return undefined;
     this.#snapshotted = this.#at.index;

@@ -1,4 +1,4 @@
-// Who belongs to a Raft group, and how that changes: by one voter at a time, or through a joint configuration.
+// The configuration of a Raft group, and how it changes: by one voter at a time, or through a joint configuration.
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { Inflights, Progress, type ProgressMap } from './progress.ts';
 import { JointVoters } from './quorum.ts';
@@ -10,7 +10,7 @@ export interface ConfChange {
   node: NodeId;
 }
 
-/** Auto: joint where it has to be, left by itself. */
+/** Auto: joint if it must be, and then left automatically. */
 export const TRANSITIONS = [
   'ConfChangeTransitionAuto',
   'ConfChangeTransitionJointImplicit',
@@ -30,18 +30,18 @@ export function encodeChanges({ transition, changes }: ConfChanges): Uint8Array 
   return encodeCbor([TRANSITIONS.indexOf(transition), changes.map(({ type, node }) => [CHANGES.indexOf(type), node])]);
 }
 
-/** @throws RangeError where the entry holds no change of the configuration. */
+/** @throws RangeError if the entry has no configuration change. */
 export function changesOf({ data }: Pick<Entry, 'data'>): ConfChanges {
   if (data.length === 0) return LEAVE_JOINT;
   const decoded = decodeCbor(data);
   const [way, all] = Array.isArray(decoded) ? decoded : [];
   const transition = TRANSITIONS[Number(way)];
-  if (transition === undefined || !Array.isArray(all)) throw new RangeError('no change of the configuration');
+  if (transition === undefined || !Array.isArray(all)) throw new RangeError('not a configuration change');
   const changes = all.map((one): ConfChange => {
     const [type, node] = Array.isArray(one) ? one : [];
     const change = CHANGES[Number(type)];
     if (change === undefined || !Number.isSafeInteger(node) || Number(node) < 0)
-      throw new RangeError('no change of the configuration');
+      throw new RangeError('not a configuration change');
     return { type: change, node: Number(node) };
   });
   return { transition, changes };
@@ -50,7 +50,7 @@ export function changesOf({ data }: Pick<Entry, 'data'>): ConfChanges {
 export interface Config {
   voters: JointVoters;
   learners: ReadonlySet<NodeId>;
-  /** Voters of the outgoing half that will be learners when it is left. */
+  /** Voters of the outgoing half that become learners when the joint configuration is left. */
   learnersNext: ReadonlySet<NodeId>;
   autoLeave: boolean;
 }
@@ -74,7 +74,7 @@ export const confStateOf = ({ voters, learners, learnersNext, autoLeave }: Confi
 
 export class ConfChangeError extends Error {}
 
-/** A configuration with the progress of all in it. */
+/** A configuration with the progress of all its members. */
 export interface Tracked {
   config: Config;
   progress: ProgressMap;
@@ -85,7 +85,7 @@ export interface ChangerLimits {
   maxInflightBytes: number;
 }
 
-/** A configuration while it is changed: nothing is shared with the one that it comes from. */
+/** A configuration while it is changed: a copy that shares nothing with the original. */
 class Draft {
   readonly incoming: Set<NodeId>;
   readonly outgoing: Set<NodeId>;
@@ -109,7 +109,7 @@ class Draft {
 
   apply(changes: readonly ConfChange[]): void {
     for (const { type, node } of changes) {
-      if (node === 0) continue; // decided against when it was applied
+      if (node === 0) continue; // cancelled when it was applied
       if (type === 'ConfChangeAddNode') this.#makeVoter(node);
       else if (type === 'ConfChangeAddLearnerNode') this.#makeLearner(node);
       else if (type === 'ConfChangeRemoveNode') this.#remove(node);
@@ -121,7 +121,7 @@ class Draft {
     (isLearner ? this.learners : this.incoming).add(id);
     const { maxInflight, maxInflightBytes } = this.#limits;
     const progress = new Progress(0, Math.max(this.#lastIndex, 1), new Inflights(maxInflight, maxInflightBytes), isLearner);
-    // Else quorums that are checked before it has had a chance to speak would fail.
+    // Else a quorum check before its first message would fail.
     progress.recentActive = true;
     this.progress.set(id, progress);
   }
@@ -141,7 +141,7 @@ class Draft {
     if (progress.isLearner) return;
     this.#remove(id);
     this.progress.set(id, progress);
-    // While it is a voter of the outgoing half it cannot be a learner yet.
+    // A voter of the outgoing half cannot be a learner yet.
     if (this.outgoing.has(id)) {
       this.learnersNext.add(id);
     } else {
@@ -165,7 +165,7 @@ class Draft {
   }
 }
 
-/** Changes a configuration, or says why that cannot be. */
+/** Changes a configuration, or throws the reason why not. */
 export class Changer {
   readonly #from: Tracked;
   readonly #lastIndex: number;
@@ -220,7 +220,7 @@ export class Changer {
     return draft.done();
   }
 
-  /** As an entry asks for. @throws ConfChangeError */
+  /** Applies the change of an entry. @throws ConfChangeError */
   change({ transition, changes }: ConfChanges): Tracked {
     if (transition === LEAVE_JOINT.transition && changes.length === 0) return this.leaveJoint();
     if (transition === LEAVE_JOINT.transition && changes.length === 1) return this.simple(changes);
@@ -228,7 +228,7 @@ export class Changer {
   }
 }
 
-/** A configuration as a snapshot tells it. */
+/** The configuration in a snapshot. */
 export function restored(conf: ConfState, lastIndex: number, limits: ChangerLimits): Tracked {
   const add = (node: NodeId): ConfChange => ({ type: 'ConfChangeAddNode', node });
   const learner = (node: NodeId): ConfChange => ({ type: 'ConfChangeAddLearnerNode', node });

@@ -1,6 +1,5 @@
-// Raft's log on a Store: hard state, snapshot and entries, each with a checksum, synced before they are answered for. What Raft reads
-// is in memory. A record that does not hold what was written is found when it is opened: then nothing of the log is used, since a
-// vote or an entry that others were told of may be missing.
+// Raft's log on a Store: hard state, snapshot and entries, each with a checksum, synced before they are acknowledged. Reads are served from
+// memory. Damaged records are found when the log is opened: then none of it is used, since a vote or an acknowledged entry may be missing.
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { Store, StoreOperation } from '../../swarm/ports/store.ts';
 import { MemoryStorage } from './storage.ts';
@@ -16,7 +15,7 @@ const DIGITS = 16;
 const CHECKSUM_BYTES = 8;
 const MAX_ENTRIES = 1_000_000;
 
-/** All who begin a group begin with the same: nothing, or what an earlier one had come to. */
+/** The start of a group, the same on all its first voters: empty, or the state of an earlier group. */
 export interface Beginning {
   voters: readonly number[];
   index?: number;
@@ -26,7 +25,7 @@ export interface Beginning {
 
 export class CorruptLog extends Error {
   constructor(what: string) {
-    super(`the Raft log is damaged: ${what}; this member no longer votes, and has to be removed and admitted again`);
+    super(`the Raft log is damaged: ${what}; it no longer votes: revoke this member, then join it with a new token`);
   }
 }
 
@@ -35,7 +34,7 @@ const keyOf = (index: number): string => `${ENTRY_PREFIX}${String(index).padStar
 export class DurableLog extends MemoryStorage {
   readonly #store: Store;
   readonly #hash: Crypto['hash'];
-  /** The state of now, for a member that needs more than there are entries: an older one would not know that it belongs. */
+  /** The current state, for a member that needs entries that are compacted: an older state might not know that member. */
   present: (() => Snapshot) | undefined;
 
   private constructor(store: Store, hash: Crypto['hash']) {
@@ -44,7 +43,7 @@ export class DurableLog extends MemoryStorage {
     this.#hash = hash;
   }
 
-  /** @param begins a group that begins, by its voters alone where it begins with nothing; undefined: it is there already, or a leader brings it. @throws CorruptLog */
+  /** @param begins the start of a new group, or its voters alone; undefined: the log exists, or a leader sends it. @throws CorruptLog */
   static async open(
     store: Store,
     { hash }: Pick<Crypto, 'hash'>,
@@ -54,7 +53,7 @@ export class DurableLog extends MemoryStorage {
     const isThere = await log.#load();
     if (!isThere && begins !== undefined) {
       const { voters, index = 1, term = 1, data = new Uint8Array() } = 'voters' in begins ? begins : { voters: begins };
-      // All who begin it begin with the same snapshot.
+      // All first voters start with the same snapshot.
       const conf = { voters: [...voters], votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false };
       await log.save({ term, vote: 0, commit: index }, [], { index, term, conf, data });
     }
@@ -65,7 +64,7 @@ export class DurableLog extends MemoryStorage {
     return this.present?.() ?? this.kept;
   }
 
-  /** The one that is on disk. */
+  /** The snapshot on disk. */
   get kept(): Snapshot {
     return super.snapshot();
   }
@@ -88,7 +87,7 @@ export class DurableLog extends MemoryStorage {
     }
     const last = (before?.commit ?? 0) + entries.length;
     if (state.commit > last || (snapshot?.index ?? 0) > last)
-      throw new CorruptLog(`it ends at ${last}, and ${state.commit} was committed`);
+      throw new CorruptLog(`it ends at ${last}, before commit ${state.commit}`);
     this.fill(state, snapshot, { index: before?.commit ?? 0, term: before?.term ?? 0 }, entries);
     return true;
   }
@@ -132,7 +131,7 @@ export class DurableLog extends MemoryStorage {
     return Array.from({ length: Math.max(0, to - from + 1) }, (_, i) => ({ kind: 'delete', key: keyOf(from + i) }));
   }
 
-  /** Writes what Raft says is to be stable; it is, once this resolves. @throws what the disk says; then nothing of it is there */
+  /** Writes what Raft wants on stable storage; it is durable once this resolves. @throws the error of the disk; then nothing is written */
   async save(state: HardState, entries: readonly Entry[], snapshot: Snapshot | undefined): Promise<void> {
     const operations: StoreOperation[] = [];
     if (!isNoState(state)) operations.push(this.#put(STATE_KEY, encodeHardState(state)));
@@ -152,12 +151,12 @@ export class DurableLog extends MemoryStorage {
     this.append(entries);
   }
 
-  /** Keeps the state of the machine as of an applied entry, and drops entries up to `keepFrom`. */
+  /** Stores a snapshot of the state machine as of an applied entry, and drops entries up to `keepFrom`. */
   async snapshotAt(index: number, conf: ConfState, data: Uint8Array, keepFrom: number): Promise<void> {
     const snapshot = { index, term: this.term(index), conf, data };
     const dropTo = Math.min(index, keepFrom - 1);
     const operations = [this.#put(SNAPSHOT_KEY, encodeSnapshot(snapshot))];
-    // What a snapshot is of was committed, also where nobody wrote that yet.
+    // A snapshot covers only committed entries, even if that commit is not on disk yet.
     const state = { ...(isNoState(this.state) ? NO_STATE : this.state), commit: Math.max(this.state.commit, index) };
     operations.push(this.#put(STATE_KEY, encodeHardState(state)));
     if (dropTo >= this.firstIndex)

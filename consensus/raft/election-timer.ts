@@ -5,13 +5,13 @@ export class ElectionTimer {
   readonly #electionTicks: number;
   readonly #heartbeatTicks: number;
   readonly #randomBelow: (bound: number) => number;
-  /** Since the leader was heard; of a leader, since it checked its quorum. */
+  /** Ticks since the last message of the leader; on a leader, since its last quorum check. */
   #elapsed = 0;
   #sinceHeartbeat = 0;
-  /** Ticks without a leader before an election: drawn again with each reset, so that two seldom campaign at once. */
+  /** Ticks without a leader before an election: random, new with each reset, so that two members seldom campaign at the same time. */
   randomizedElectionTicks = 0;
 
-  /** @param randomBelow a whole number of [0, bound) */
+  /** @param randomBelow an integer in [0, bound) */
   constructor(electionTicks: number, heartbeatTicks: number, randomBelow: (bound: number) => number) {
     this.#electionTicks = electionTicks;
     this.#heartbeatTicks = heartbeatTicks;
@@ -24,17 +24,17 @@ export class ElectionTimer {
     this.randomizedElectionTicks = this.#electionTicks + this.#randomBelow(this.#electionTicks);
   }
 
-  /** The leader was heard, a vote was given, or leadership is being transferred: the time begins again. */
+  /** Restarts the time: on a message of the leader, a granted vote or a leadership transfer. */
   restart(): void {
     this.#elapsed = 0;
   }
 
-  /** Ticks that are left of the leader's lease: 0 or fewer where it is over. */
+  /** Ticks left of the leader's lease: 0 or fewer if it has expired. */
   get leaseTicks(): number {
     return this.#electionTicks - this.#elapsed;
   }
 
-  /** A tick of a node that does not lead. @returns whether it campaigns now */
+  /** A tick of a node that is not leader. @returns whether it campaigns now */
   isElectionDue(canCampaign: boolean): boolean {
     this.#elapsed++;
     if (!canCampaign || this.#elapsed < this.randomizedElectionTicks) return false;
@@ -42,7 +42,7 @@ export class ElectionTimer {
     return true;
   }
 
-  /** A tick of a leader. @param isSilence whether it counts where others say nothing. @returns whether it checks its quorum now */
+  /** A tick of a leader. @param isSilence whether it counts towards silence of the others. @returns whether it checks its quorum now */
   isQuorumCheckDue(isSilence: boolean): boolean {
     if (isSilence) this.#elapsed++;
     if (this.#elapsed < this.#electionTicks) return false;

@@ -1,5 +1,5 @@
-// How a node comes to lead: it campaigns, votes are asked for, given and counted (Ongaro 2014, section 3.4; pre-votes: section 9.6; leases,
-// while which nobody else is voted for: section 6.4.1).
+// Elections: campaigns, requests for votes, and their counts (Ongaro 2014, section 3.4; pre-votes: section 9.6; leader leases, during which
+// no other candidate gets a vote: section 6.4.1).
 
 import type { VoteResult } from './quorum.ts';
 import type { Raft } from './raft.ts';
@@ -7,7 +7,7 @@ import { hex, type Message, type MessageType, NONE } from './types.ts';
 
 export type CampaignType = 'pre-election' | 'election' | 'transfer';
 
-/** In the context of votes that a leader asked for itself: its lease does not count then. */
+/** The context of vote requests that the leader itself initiated (leadership transfer): its lease does not count then. */
 const TRANSFER = 'CampaignTransfer';
 const VOTE_RESPONSES: Partial<Record<MessageType, MessageType>> = { MsgVote: 'MsgVoteResp', MsgPreVote: 'MsgPreVoteResp' };
 const responseTo = (type: MessageType): MessageType => VOTE_RESPONSES[type] ?? type;
@@ -45,7 +45,7 @@ export function campaign(raft: Raft, type: CampaignType): void {
   }
 }
 
-/** Counts an answer to a vote, or to a pre-vote, that was asked for. */
+/** Counts an answer to a vote or pre-vote request. */
 export function countVote(raft: Raft, { from, type, reject }: Message): VoteResult {
   raft.say('INFO', `${hex(raft.id)} received ${type}${reject ? ' rejection' : ''} from ${hex(from)} at term ${raft.term}`);
   raft.tracker.recordVote(from, !reject);
@@ -54,7 +54,7 @@ export function countVote(raft: Raft, { from, type, reject }: Message): VoteResu
   return result;
 }
 
-/** Whether a request for a vote in a later term is ignored, because the leader's lease holds. */
+/** Whether a vote request of a later term is ignored, because the leader's lease has not expired. */
 export function ignoresVote(raft: Raft, one: Message): boolean {
   const { leaseTicks } = raft.timer;
   if (!raft.options.checkQuorum || raft.lead === NONE || leaseTicks <= 0 || one.context === TRANSFER) return false;
@@ -62,7 +62,7 @@ export function ignoresVote(raft: Raft, one: Message): boolean {
   return true;
 }
 
-/** A pre-vote of a term that is over. */
+/** Rejects a pre-vote of an earlier term. */
 export function rejectVote(raft: Raft, one: Message): void {
   raft.say('INFO', describeVote(raft, one, 'rejected', 'from'));
   raft.send(responseTo(one.type), one.from, { term: raft.term, reject: true });
@@ -78,7 +78,7 @@ export function voteOn(raft: Raft, one: Message): void {
   const canVote = raft.vote === from || (raft.vote === NONE && raft.lead === NONE) || (type === 'MsgPreVote' && term > raft.term);
   if (!canVote || !raft.log.isUpToDate({ index, term: logTerm })) return rejectVote(raft, one);
   raft.say('INFO', describeVote(raft, one, 'cast', 'for'));
-  // The term that is asked for, not ours: to a pre-candidate ours would be an old one.
+  // The term of the request, not our own: a pre-candidate would take ours for an old one.
   raft.send(responseTo(type), from, { term });
   if (type !== 'MsgVote') return;
   raft.timer.restart();

@@ -1,4 +1,4 @@
-// What a follower and a candidate do with a message.
+// Messages at followers and candidates.
 
 import { campaign, countVote, hup } from './election.ts';
 import { broadcastAppend } from './leader.ts';
@@ -60,7 +60,7 @@ export function stepFollower(raft: Raft, one: Message): void {
         'INFO',
         `${hex(raft.id)} [term ${raft.term}] received MsgTimeoutNow from ${hex(one.from)} and starts an election to get leadership.`,
       );
-      // Whoever asks for it is a leader: there is nothing that a pre-vote could find out.
+      // The leader itself requests it: a pre-vote would be of no use.
       return hup(raft, 'transfer');
     case 'MsgReadIndex':
       if (raft.lead === NONE)
@@ -97,7 +97,7 @@ function handleAppend(raft: Raft, { from, index, logTerm, entries, commit }: Mes
     'DEBUG',
     `${hex(raft.id)} [logterm: ${log.termOrZero(index)}, index: ${index}] rejected MsgApp [logterm: ${logTerm}, index: ${index}] from ${hex(from)}`,
   );
-  // The last entry that can match: what the leader has of a higher term at our end it need not try one by one.
+  // The last entry that can match, so that the leader need not probe entries of higher terms one by one.
   const hint = log.conflictByTerm(Math.min(index, log.lastIndex), logTerm);
   raft.send('MsgAppResp', from, { index, reject: true, rejectHint: hint.index, logTerm: hint.term });
 }

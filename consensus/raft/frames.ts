@@ -1,13 +1,13 @@
-// Messages that are larger than what a transport takes at once, such as snapshots: in parts, put together again in order. A part that is
-// lost loses the message; Raft sends it again.
+// Splits messages that are too large for the transport, such as snapshots, into frames, and reassembles them in order. If a frame is lost, so is
+// the message; Raft sends it again.
 
-/** Of a part, with its header. */
+/** The largest frame, with its header. */
 export const MAX_FRAME_BYTES = 48_000;
 const HEADER_BYTES = 12;
-/** A snapshot is no larger. */
+/** The largest message, such as a snapshot. */
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
-/** @param id tells the parts of one message from those of another of the same sender. */
+/** @param id separates the frames of different messages of one sender. */
 export function* framesOf(bytes: Uint8Array, id: number): Generator<Uint8Array> {
   const each = MAX_FRAME_BYTES - HEADER_BYTES;
   const count = Math.max(1, Math.ceil(bytes.length / each));
@@ -21,7 +21,7 @@ export function* framesOf(bytes: Uint8Array, id: number): Generator<Uint8Array> 
   }
 }
 
-/** What has come of one sender: one message in parts at a time. */
+/** The frames of one sender so far: one message at a time. */
 export class Assembly {
   #id = -1;
   #parts: Uint8Array[] = [];
@@ -35,7 +35,7 @@ export class Assembly {
     if (count === 1) return part === 0 ? body : undefined;
     if (count === 0 || count * MAX_FRAME_BYTES > MAX_MESSAGE_BYTES) return undefined;
     if (part === 0) [this.#id, this.#parts] = [id, []];
-    // Parts come in order, or something between them was lost.
+    // Frames arrive in order; a gap means that one was lost.
     if (id !== this.#id || part !== this.#parts.length) return undefined;
     this.#parts.push(body);
     if (this.#parts.length < count) return undefined;
@@ -59,7 +59,7 @@ export class Framing {
     return framesOf(bytes, this.#sent++ >>> 0);
   }
 
-  /** @returns the message that the frame completes, of all that this sender sent */
+  /** @returns the message of this sender that the frame completes */
   take(sender: number | string, frame: Uint8Array): Uint8Array | undefined {
     const assembly = this.#assemblies.get(sender) ?? new Assembly();
     this.#assemblies.set(sender, assembly);
@@ -67,16 +67,16 @@ export class Framing {
   }
 }
 
-/** Whether a frame is one of several of its message. */
+/** Whether the message of a frame has several frames. */
 export function isPart(frame: Uint8Array): boolean {
   return new DataView(frame.buffer, frame.byteOffset, frame.byteLength).getUint32(8) > 1;
 }
 
-/** What a transport takes at once. */
+/** The largest batch that a transport accepts. */
 const MAX_PACKED_BYTES = 60_000;
 const LENGTH_BYTES = 4;
 
-/** As many frames as go together, taken off the front, each behind its length; undefined where there are none. */
+/** Takes as many frames off the front as fit into one batch, each after its length; undefined if there are none. */
 export function packed(frames: Uint8Array[]): Uint8Array | undefined {
   let [count, size] = [0, 0];
   for (const { length } of frames) {
@@ -96,7 +96,7 @@ export function packed(frames: Uint8Array[]): Uint8Array | undefined {
   return out;
 }
 
-/** The frames again; what is cut off is left out. */
+/** The frames of a batch, without a truncated last one. */
 export function* unpacked(bytes: Uint8Array): Generator<Uint8Array> {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   for (let at = 0; at + LENGTH_BYTES <= bytes.length; ) {

@@ -1,4 +1,4 @@
-// What a leader does with a message, and how it brings its log to the others.
+// Messages at a leader, and the replication of its log.
 import { type ConfChanges, changesOf, describeConfig } from './config.ts';
 import { inOrder, type Progress } from './progress.ts';
 import type { Raft } from './raft.ts';
@@ -29,7 +29,7 @@ export function stepLeader(raft: Raft, one: Message): void {
     case 'MsgSnapStatus':
       return snapshotSent(raft, one, progress);
     case 'MsgUnreachable':
-      // Appends may be lost: they are sent one at a time until one is answered.
+      // Appends may be lost: send one at a time until one is answered.
       if (progress.state === 'StateReplicate') progress.becomeProbe();
       return raft.say(
         'DEBUG',
@@ -51,7 +51,7 @@ function checkQuorum(raft: Raft): void {
 /** @throws ProposalDropped */
 function propose(raft: Raft, entries: readonly Entry[]): void {
   if (entries.length === 0) throw new Error('stepped empty MsgProp');
-  // It was removed from the configuration, and has not stepped down yet.
+  // It was removed from the configuration and has not stepped down yet.
   if (!raft.tracker.progress.has(raft.id)) throw new ProposalDropped();
   if (raft.leadership.transferee !== NONE) {
     raft.say(
@@ -92,7 +92,7 @@ const describe = ({ transition, changes }: ConfChanges): string =>
 
 // Replication
 
-/** Of a leader: it may not belong to the group any more; more may be committed by fewer; who is new is sent what it lacks at once. */
+/** After a configuration change: the leader may be removed, a smaller quorum may commit more, and new members are sent missing entries. */
 export function configurationChanged(raft: Raft): void {
   const { progress, config } = raft.tracker;
   if (progress.get(raft.id)?.isLearner !== false) {
@@ -110,14 +110,14 @@ export function broadcastAppend(raft: Raft): void {
   for (const [id] of inOrder(raft.tracker.progress)) if (id !== raft.id) maybeSendAppend(raft, id, true);
 }
 
-/** Sends what the other lacks, or nothing where it has to be heard first. @returns whether something was sent */
+/** Sends missing entries, or nothing while it waits for an answer. @returns whether a message was sent */
 function maybeSendAppend(raft: Raft, to: NodeId, evenIfEmpty: boolean): boolean {
   const progress = raft.tracker.progress.get(to);
   if (progress === undefined || progress.isPaused) return false;
   const index = progress.next - 1;
   const logTerm = orMissing(() => raft.log.term(index));
   if (logTerm === undefined) return maybeSendSnapshot(raft, to, progress);
-  // Where all that may be under way is, an empty append gets through: what was lost shows in its answer.
+  // If the in-flight limit is reached, an empty append is still sent: its answer shows which entries were lost.
   const isThrottled = progress.state === 'StateReplicate' && progress.inflights.isFull;
   const entries = isThrottled ? [] : orMissing(() => raft.log.entries(progress.next, raft.options.maxBytesPerMessage));
   if ((entries?.length ?? 0) === 0 && !evenIfEmpty) return false;
@@ -154,7 +154,7 @@ function maybeSendSnapshot(raft: Raft, to: NodeId, progress: Progress): boolean 
 function broadcastHeartbeat(raft: Raft, context: string): void {
   for (const [id, progress] of inOrder(raft.tracker.progress)) {
     if (id === raft.id) continue;
-    // No more than it surely has: it may have lost what follows.
+    // Not beyond what it certainly has: it may have lost the entries after that.
     const commit = Math.min(progress.match, raft.log.committed);
     raft.send('MsgHeartbeat', id, { commit, context });
     progress.sentCommit(commit);
@@ -189,7 +189,7 @@ function appendAnswered(raft: Raft, one: Message, progress: Progress): void {
   } else if (isOther && progress.canBumpCommit(raft.log.committed)) {
     maybeSendAppend(raft, from, true);
   }
-  // There may be room for several now.
+  // There may be room for several messages now.
   while (isOther && maybeSendAppend(raft, from, false));
   if (from === raft.leadership.transferee && progress.match === raft.log.lastIndex) {
     raft.say('INFO', `${hex(raft.id)} sent MsgTimeoutNow to ${hex(from)} after received MsgAppResp`);
@@ -202,7 +202,7 @@ function appendRejected(raft: Raft, { from, index, rejectHint, logTerm }: Messag
     'DEBUG',
     `${hex(raft.id)} received MsgAppResp(rejected, hint: (index ${rejectHint}, term ${logTerm})) from ${hex(from)} for index ${index}`,
   );
-  // Entries here of a higher term than the hint's cannot match either.
+  // Entries with a higher term than the hint's cannot match either.
   const next = logTerm > 0 ? raft.log.conflictByTerm(rejectHint, logTerm).index : rejectHint;
   if (!progress.decrease(index, next)) return;
   raft.say('DEBUG', `${hex(raft.id)} decreased progress of ${hex(from)} to [${progress}]`);
@@ -213,7 +213,7 @@ function appendRejected(raft: Raft, { from, index, rejectHint, logTerm }: Messag
 function heartbeatAnswered(raft: Raft, { from, context }: Message, progress: Progress): void {
   progress.recentActive = true;
   progress.isFlowPaused = false;
-  // Also where it has all, and is probed: its answer to an empty append brings it back to replication.
+  // Also if it has all entries and is in the probe state: its answer to an empty append returns it to replication.
   if (progress.match < raft.log.lastIndex || progress.state === 'StateProbe') maybeSendAppend(raft, from, true);
   if (raft.reads.option !== 'safe' || context === '') return;
   if (raft.tracker.config.voters.vote(raft.reads.acknowledge(from, context)) !== 'VoteWon') return;
@@ -226,7 +226,7 @@ function snapshotSent(raft: Raft, { from, reject }: Message, progress: Progress)
   progress.becomeProbe();
   const does = reject ? 'failed' : 'succeeded';
   raft.say('DEBUG', `${hex(raft.id)} snapshot ${does}, resumed sending replication messages to ${hex(from)} [${progress}]`);
-  // If it was sent, its answer comes; if not, a heartbeat's is waited for before it is tried again.
+  // If the snapshot was sent, its answer comes; if not, wait for an answer to a heartbeat before the next attempt.
   progress.isFlowPaused = true;
 }
 
@@ -241,7 +241,7 @@ function transfer(raft: Raft, to: NodeId, progress: Progress): void {
   }
   if (to === raft.id) return raft.say('DEBUG', `${hex(raft.id)} is already leader. Ignored transferring leadership to self`);
   raft.say('INFO', `${at} starts to transfer leadership to ${hex(to)}`);
-  // It should be done within an election's time.
+  // The transfer should take less than an election timeout.
   raft.timer.restart();
   raft.leadership.transferee = to;
   if (progress.match !== raft.log.lastIndex) {
@@ -257,7 +257,7 @@ function transfer(raft: Raft, to: NodeId, progress: Progress): void {
 function readIndex(raft: Raft, one: Message): void {
   const { voters } = raft.tracker.config;
   if (voters.incoming.size === 1 && !voters.isJoint) return answerRead(raft, one, raft.log.committed);
-  // What the leaders before have committed it knows with its own first commit.
+  // With its first own commit a leader knows what earlier leaders have committed.
   if (hasCommittedThisTerm(raft)) askForRead(raft, one);
   else raft.reads.postpone(one);
 }
@@ -274,7 +274,7 @@ function releasePostponedReads(raft: Raft): void {
   for (const one of raft.reads.takePostponed()) askForRead(raft, one);
 }
 
-/** Whether the log can be read as of now. */
+/** Whether a read may be answered from the current log. */
 const hasCommittedThisTerm = ({ log, term }: Raft): boolean => log.termOrZero(log.committed) === term;
 
 function answerRead(raft: Raft, request: Message, index: number): void {
@@ -282,6 +282,6 @@ function answerRead(raft: Raft, request: Message, index: number): void {
   else raft.send('MsgReadIndexResp', request.from, { index, entries: request.entries });
 }
 
-/** A proposal of what is to be remembered. */
+/** A proposal of data. */
 export const proposal = (id: NodeId, data: Uint8Array): Message =>
   message('MsgProp', { from: id, entries: [{ type: 'EntryNormal', data, term: 0, index: 0 }] });

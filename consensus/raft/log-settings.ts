@@ -1,15 +1,15 @@
-// How fast a member of a Raft group ticks, and how much of its log it keeps.
+// The tick rate of a member of a Raft group, and how much of its log it keeps.
 
 export interface LogSettings {
   tickMs: number;
   heartbeatTicks: number;
   electionTicks: number;
-  /** After so many entries the state is kept, and entries are dropped but for some, for followers that are a little behind. */
+  /** A snapshot is taken after this many entries. The last `keptEntries` before it stay, for followers that are a little behind. */
   snapshotEvery: number;
   keptEntries: number;
 }
 
-/** Heartbeats each 250 ms; silence is judged after 0.8 to 1.6 s. */
+/** Heartbeats each 250 ms; an election after 0.8 to 1.6 s of silence. */
 export const DEFAULT_SETTINGS: LogSettings = {
   tickMs: 50,
   heartbeatTicks: 5,

@@ -1,4 +1,4 @@
-// The writer of a log: one write at a time, of all that waits. While the disk fails it tries again, and what depends on the write is not said.
+// The writer of a log: one write at a time, with all that waits. If the disk fails it tries again; messages that depend on the write wait.
 import type { Clock } from '../../swarm/ports/clock.ts';
 import { messageOf } from '../../swarm/words.ts';
 import type { DurableLog } from './durable-log.ts';
@@ -7,7 +7,7 @@ import type { Entry, HardState, Message, Snapshot } from './types.ts';
 const DISK_AGAIN_MS = 1_000;
 
 export interface WriterEvents {
-  /** Appends are on disk: what depends on them may be said. */
+  /** Appends are on disk: messages that depend on them may be sent. */
   written(appends: readonly Message[]): void;
   /** undefined: it works again. */
   diskFails(why: string | undefined): void;
@@ -18,20 +18,20 @@ export class LogWriter {
   readonly #clock: Clock;
   readonly #keptEntries: number;
   readonly #events: WriterEvents;
-  /** What is to be written, in order. */
+  /** Appends to write, in order. */
   #appends: Message[] = [];
   /**
-   * What is to be on disk with the next entries. A commit alone may wait for them, and no longer: entries that a changed
-   * configuration commits must not be without the commit of that change, or an old majority could elect without them.
+   * The hard state to write with the next entries. A commit alone may wait for them, but no longer: the commit of a configuration change
+   * must be on disk with the entries that the new configuration commits, or an old majority could elect a leader without them.
    */
   #hard: HardState;
-  /** A state that is to be kept. */
+  /** A snapshot to write. */
   #due: Snapshot | undefined;
   #isWriting = false;
   #isFailing = false;
   #stopped = false;
 
-  /** @param keptEntries so many entries before a snapshot are kept beside it */
+  /** @param keptEntries entries before a snapshot that stay in the log */
   constructor(log: DurableLog, clock: Clock, keptEntries: number, events: WriterEvents) {
     this.#log = log;
     this.#clock = clock;
@@ -44,7 +44,7 @@ export class LogWriter {
     this.#stopped = true;
   }
 
-  /** Whether the last write failed, and is tried again. */
+  /** Whether the last write failed and is being retried. */
   get isFailing(): boolean {
     return this.#isFailing;
   }
@@ -53,12 +53,12 @@ export class LogWriter {
     this.#appends.push(one);
   }
 
-  /** Keeps a snapshot of the state, in the place of one that waits. */
+  /** Writes a snapshot, instead of one that still waits. */
   keep(snapshot: Snapshot): void {
     this.#due = snapshot;
   }
 
-  /** Whether something waits, and nothing is being written. */
+  /** Whether there is work, and no write is running. */
   get isDue(): boolean {
     return !this.#isWriting && this.#hasWork;
   }
@@ -80,11 +80,11 @@ export class LogWriter {
     this.#isWriting = false;
   }
 
-  /** In the writer's turn: nothing else may be written meanwhile. */
+  /** Called by the writer only: no other write may run meanwhile. */
   async #keepSnapshot(): Promise<void> {
     const due = this.#due;
     this.#due = undefined;
-    // A leader's may have come since.
+    // A newer snapshot of the leader may have come since.
     if (due === undefined || due.index <= this.#log.kept.index) return;
     await this.#untilWritten(() => this.#log.snapshotAt(due.index, due.conf, due.data, due.index - this.#keptEntries));
   }
@@ -101,7 +101,7 @@ export class LogWriter {
   }
 
   async #save(batch: readonly Message[]): Promise<void> {
-    // What came later takes the place of what it conflicts with.
+    // Later entries replace earlier ones with the same index.
     const entries: Entry[] = [];
     for (const one of batch) {
       const [first] = one.entries;

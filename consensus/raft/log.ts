@@ -1,4 +1,4 @@
-// The log of a node: what is stable, what is not yet, how far it is committed, and how far it is applied.
+// The log of a node: its stable and unstable parts, its commit index, and its applied index.
 import { LogError, orMissing, type RaftStorage } from './storage.ts';
 import { bytesOf, type Entry, type EntryId, limited, type Snapshot } from './types.ts';
 import { Unstable } from './unstable.ts';
@@ -7,11 +7,11 @@ export class RaftLog {
   readonly storage: RaftStorage;
   readonly unstable: Unstable;
   committed: number;
-  /** The last entry that was handed out to be applied, and the last one that was. */
+  /** The last entry that was handed out to apply, and the last one that was applied. */
   applying: number;
   applied: number;
   readonly #log: (text: string) => void;
-  /** Bytes that may be handed out and not applied yet. */
+  /** The limit of bytes that are handed out and not applied yet. */
   readonly #maxApplyingBytes: number;
   #applyingBytes = 0;
   #isApplyingPaused = false;
@@ -52,7 +52,7 @@ export class RaftLog {
     return this.storage.term(index);
   }
 
-  /** 0 where the log has no such entry. */
+  /** 0 if the log has no such entry. */
   termOrZero(index: number): number {
     return this.#termOf(index) ?? 0;
   }
@@ -65,13 +65,13 @@ export class RaftLog {
     return this.#termOf(index) === term;
   }
 
-  /** Whether whoever has this as its last entry has all that is committed here. */
+  /** Whether a log with this last entry has all entries that are committed here. */
   isUpToDate(theirs: EntryId): boolean {
     const { index, term } = this.last;
     return theirs.term > term || (theirs.term === term && theirs.index >= index);
   }
 
-  /** Takes entries that follow one that is here. @returns the index of the last of them; undefined where that one is not here */
+  /** Appends entries after one of this log. @returns the index of the last one; undefined if the log does not have that entry */
   maybeAppend(before: EntryId, entries: readonly Entry[], committed: number): number | undefined {
     if (!this.matches(before)) return undefined;
     const last = before.index + entries.length;
@@ -95,7 +95,7 @@ export class RaftLog {
     return this.lastIndex;
   }
 
-  /** The first entry that is not here as it is. */
+  /** The first entry that this log does not have, or has with another term. */
   #conflict(entries: readonly Entry[]): number | undefined {
     for (const { index, term } of entries) {
       if (this.matches({ index, term })) continue;
@@ -106,7 +106,7 @@ export class RaftLog {
     return undefined;
   }
 
-  /** The last entry up to an index whose term is no higher, which may match another's log; its term is 0 where it is not known. */
+  /** The last entry up to an index whose term is not higher: it may match another log. Its term is 0 if unknown. */
   conflictByTerm(from: number, term: number): EntryId {
     for (let index = from; index > 0; index--) {
       const ours = this.#termOf(index);
@@ -127,14 +127,14 @@ export class RaftLog {
     this.committed = index;
   }
 
-  /** Only an entry of the current term may be committed by counting. */
+  /** Only an entry of the current term is committed by counting replicas. */
   maybeCommit(at: EntryId): boolean {
     if (at.term === 0 || at.index <= this.committed || !this.matches(at)) return false;
     this.commitTo(at.index);
     return true;
   }
 
-  /** Committed entries that are not being applied yet. @param allowUnstable whether those may be applied that are not on disk */
+  /** Committed entries that are not being applied yet. @param allowUnstable whether entries that are not on disk may be applied */
   nextCommitted(allowUnstable: boolean): readonly Entry[] {
     if (this.#isApplyingPaused || this.unstable.snapshot !== undefined) return [];
     const [from, to] = [this.applying + 1, this.#maxAppliable(allowUnstable) + 1];
@@ -149,7 +149,7 @@ export class RaftLog {
     return allowUnstable ? this.committed : Math.min(this.committed, this.unstable.offset - 1);
   }
 
-  /** Whether a change of the configuration is committed and not applied yet. */
+  /** Whether a configuration change is committed and not applied yet. */
   get hasUnappliedChange(): boolean {
     for (let from = this.applied + 1; from <= this.committed; ) {
       const entries = this.slice(from, this.committed + 1, this.#maxApplyingBytes);
@@ -163,7 +163,7 @@ export class RaftLog {
     if (this.committed < index) throw new Error(`applying(${index}) is out of range [committed(${this.committed})]`);
     this.applying = index;
     this.#applyingBytes += bytes;
-    // More was left out than the bytes allow for, or none are left.
+    // Entries were held back for the limit of bytes, or none is left.
     this.#isApplyingPaused = this.#applyingBytes >= this.#maxApplyingBytes || index < this.#maxAppliable(allowUnstable);
   }
 

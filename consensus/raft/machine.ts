@@ -1,13 +1,13 @@
-// What a log is about: a state that commands change, the same for all who apply them in the log's order.
+// The state machine of a log: commands change it, with the same result on all members that apply them in the log's order.
 import type { EntryId } from './types.ts';
 
 export interface StateMachine<Command, Result> {
-  /** A command as it was decoded; undefined where it is none: nobody proposes such, and all members leave out the same. */
+  /** A decoded command; undefined if it is invalid: no member proposes such a command, and all members skip the same ones. */
   parse(decoded: unknown): Command | undefined;
-  /** What a command comes to where it stands in the log. Nothing but the state and the command may matter. */
+  /** The result of a command at its index in the log. It may depend on nothing but the state and the command. */
   apply(command: Command, at: EntryId): Result;
   encode(): Uint8Array;
-  /** From nothing where `data` is empty. @throws RangeError where it is no such state */
+  /** Restores the empty state if `data` is empty. @throws RangeError if it is not such a state */
   restore(data: Uint8Array): void;
 }
 

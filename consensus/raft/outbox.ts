@@ -1,4 +1,4 @@
-// What a Raft node has to send: at once, or not before what its messages speak of is stored.
+// The outgoing messages of a Raft node: to send immediately, or only after the state that they acknowledge is stored.
 import type { Message, MessageType } from './types.ts';
 
 const AFTER_APPEND: ReadonlySet<MessageType> = new Set<MessageType>(['MsgAppResp', 'MsgVoteResp', 'MsgPreVoteResp']);
@@ -15,7 +15,7 @@ export class Outbox {
     (AFTER_APPEND.has(one.type) ? this.#afterAppend : this.#atOnce).push(one);
   }
 
-  /** Hands over all that there is. */
+  /** Takes all messages out. */
   take(): { atOnce: readonly Message[]; afterAppend: readonly Message[] } {
     const taken = { atOnce: this.#atOnce, afterAppend: this.#afterAppend };
     this.#atOnce = [];

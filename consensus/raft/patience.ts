@@ -6,7 +6,7 @@ import type { NodeId } from './types.ts';
 
 /** Gaps are remembered for one to two of these. */
 const REMEMBERED_MS = 30_000;
-/** Silence is judged after so many of the longest gap. */
+/** Silence counts after this multiple of the longest gap. */
 const GAPS = 2.5;
 const MAX_STRETCH = 8;
 const MAX_LATE_IN_A_ROW = 3;
@@ -20,7 +20,7 @@ interface Gaps {
 
 export class Patience {
   readonly #gaps = new Map<NodeId, Gaps>();
-  /** Of the ticks that counted, what is left over. */
+  /** The fraction of a tick that is left over. */
   #credit = 0;
   #lateInARow = 0;
 
@@ -35,7 +35,7 @@ export class Patience {
     gaps.heardMs = nowMs;
   }
 
-  /** Somebody else leads: who was a follower among followers had little to say. */
+  /** The leader has changed: followers send each other little, so that their gaps say nothing. */
   clear(): void {
     this.#gaps.clear();
   }
@@ -46,20 +46,20 @@ export class Patience {
   }
 
   /**
-   * How many times longer than usual silence must last: 1 to 8.
-   * @param others of whom most must be heard: the leader, or all other voters. @param silenceMs what is judged where nothing stalls.
+   * The factor by which silence must last longer than usual: 1 to 8.
+   * @param others members of which a majority must be heard: the leader, or all other voters. @param silenceMs the limit without stalls.
    */
   stretch(others: readonly NodeId[], silenceMs: number): number {
     const worst = others.map((id) => this.#worstMs(id)).sort((a, b) => a - b);
-    // Oneself makes a majority too.
+    // This member counts towards the majority too.
     const heard = worst[majority(others.length + 1) - 2] ?? 0;
     return Math.min(MAX_STRETCH, Math.max(1, (heard * GAPS) / silenceMs));
   }
 
-  /** Whether a tick counts as silence. @param isLate who was held up has not listened: what has come meanwhile is heard first */
+  /** Whether a tick counts as silence. @param isLate this member was stalled: it must first process the messages that came meanwhile */
   counts(stretch: number, isLate: boolean): boolean {
     this.#lateInARow = isLate ? this.#lateInARow + 1 : 0;
-    // One that always is would judge nobody.
+    // A member that is always late must still notice silence.
     if (isLate && this.#lateInARow % MAX_LATE_IN_A_ROW !== 0) return false;
     this.#credit += 1 / stretch;
     if (this.#credit < 1) return false;

@@ -1,18 +1,18 @@
-// What a leader knows of a follower: how far its log matches, what is under way to it, and in which way it is sent more.
+// The leader's view of a follower: how far its log matches, which appends are in flight, and how it is sent more.
 import type { NodeId } from './types.ts';
 
 export type ProgressState = 'StateProbe' | 'StateReplicate' | 'StateSnapshot';
 
-/** Appends that were sent and not answered, in order: how many there may be, and how many bytes. */
+/** Appends that were sent and not answered, in order, with a limit on their number and bytes. */
 export class Inflights {
   readonly #most: number;
-  readonly #mostBytes: number;
+  readonly #maxBytes: number;
   #sent: { index: number; bytes: number }[] = [];
   #bytes = 0;
 
-  constructor(most: number, mostBytes: number) {
+  constructor(most: number, maxBytes: number) {
     this.#most = most;
-    this.#mostBytes = mostBytes;
+    this.#maxBytes = maxBytes;
   }
 
   get count(): number {
@@ -20,7 +20,7 @@ export class Inflights {
   }
 
   get isFull(): boolean {
-    return this.#sent.length >= this.#most || (this.#mostBytes > 0 && this.#bytes >= this.#mostBytes);
+    return this.#sent.length >= this.#most || (this.#maxBytes > 0 && this.#bytes >= this.#maxBytes);
   }
 
   add(index: number, bytes: number): void {
@@ -29,7 +29,7 @@ export class Inflights {
     this.#bytes += bytes;
   }
 
-  /** Those up to the index were answered. */
+  /** Appends up to the index were answered. */
   freeTo(index: number): void {
     let free = 0;
     while (free < this.#sent.length && (this.#sent[free]?.index ?? 0) <= index) this.#bytes -= this.#sent[free++]?.bytes ?? 0;
@@ -37,31 +37,31 @@ export class Inflights {
   }
 
   copy(): Inflights {
-    const copy = new Inflights(this.#most, this.#mostBytes);
+    const copy = new Inflights(this.#most, this.#maxBytes);
     copy.#sent = [...this.#sent];
     copy.#bytes = this.#bytes;
     return copy;
   }
 
   fresh(): Inflights {
-    return new Inflights(this.#most, this.#mostBytes);
+    return new Inflights(this.#most, this.#maxBytes);
   }
 }
 
 export class Progress {
-  /** It has all up to here; what is next to be sent. */
+  /** The last entry that it is known to have; the next entry to send. */
   match: number;
   next: number;
   state: ProgressState = 'StateProbe';
   isLearner: boolean;
-  /** Whether it was heard since quorums were last checked. */
+  /** Whether a message of it came since the last quorum check. */
   recentActive = false;
-  /** The snapshot that it was sent. */
+  /** The index of the snapshot that was sent to it. */
   pendingSnapshot = 0;
   inflights: Inflights;
-  /** Nothing is sent before it is heard again. */
+  /** Nothing is sent before its next message. */
   isFlowPaused = false;
-  /** The highest commit that it was sent. */
+  /** The highest commit that was sent to it. */
   #sentCommit = 0;
 
   constructor(match: number, next: number, inflights: Inflights, isLearner: boolean) {
@@ -89,7 +89,7 @@ export class Progress {
   }
 
   becomeProbe(): void {
-    // Where it was sent a snapshot it is taken to have it.
+    // If a snapshot was sent, it counts as received.
     const next = this.state === 'StateSnapshot' ? Math.max(this.match + 1, this.pendingSnapshot + 1) : this.match + 1;
     this.#become('StateProbe');
     this.#sendFrom(next);
@@ -109,7 +109,7 @@ export class Progress {
 
   #sendFrom(next: number): void {
     this.next = next;
-    // What comes with a commit that lies beyond what matches may be ignored.
+    // It may ignore a commit beyond its matching entries.
     this.#sentCommit = Math.min(this.#sentCommit, next - 1);
   }
 
@@ -129,12 +129,12 @@ export class Progress {
     this.#sentCommit = commit;
   }
 
-  /** Whether sending a commit can help it. */
+  /** Whether a message with a commit would change its commit index. */
   canBumpCommit(commit: number): boolean {
     return commit > this.#sentCommit && this.#sentCommit < this.next - 1;
   }
 
-  /** It has all up to the index. @returns whether that is news */
+  /** It has all entries up to the index. @returns whether that is new */
   update(index: number): boolean {
     if (index <= this.match) return false;
     this.match = index;
@@ -143,7 +143,7 @@ export class Progress {
     return true;
   }
 
-  /** It refused what follows an index, and says what may match. @returns whether that is news */
+  /** It rejected entries after an index, with a hint of what may match. @returns whether the rejection is current */
   decrease(rejected: number, hint: number): boolean {
     if (this.state === 'StateReplicate') {
       if (rejected <= this.match) return false;

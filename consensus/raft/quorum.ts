@@ -1,18 +1,18 @@
-// Majorities, and two of them at once while a configuration changes: what is committed, and how a vote stands.
+// Majorities, and joint majorities during a configuration change: the committed index, and the state of a vote.
 import type { NodeId } from './types.ts';
 
 export type VoteResult = 'VotePending' | 'VoteLost' | 'VoteWon';
-/** The index that a member has acknowledged; undefined where it has not been heard. */
+/** The index that a member has acknowledged; undefined if none. */
 export type AckedIndex = (id: NodeId) => number | undefined;
 
-/** The largest index that a majority has; of nobody everything, as half of a joint configuration. */
+/** The largest index that a majority has; infinite for no voters, as half of a joint configuration. */
 function majorityCommitted(voters: ReadonlySet<NodeId>, acked: AckedIndex): number {
   if (voters.size === 0) return Number.POSITIVE_INFINITY;
   const indexes = Float64Array.from(voters, (id) => acked(id) ?? 0).sort();
   return indexes[indexes.length - (Math.floor(indexes.length / 2) + 1)] ?? 0;
 }
 
-/** Of nobody it is won, as half of a joint configuration. */
+/** The result of a vote; won for no voters, as half of a joint configuration. */
 function majorityVote(voters: ReadonlySet<NodeId>, votes: ReadonlyMap<NodeId, boolean>): VoteResult {
   if (voters.size === 0) return 'VoteWon';
   let [granted, missing] = [0, 0];
@@ -25,7 +25,7 @@ function majorityVote(voters: ReadonlySet<NodeId>, votes: ReadonlyMap<NodeId, bo
   return granted >= quorum ? 'VoteWon' : granted + missing >= quorum ? 'VotePending' : 'VoteLost';
 }
 
-/** Voters of now, and those that were before while both have to agree. */
+/** The current voters, and the previous ones while both majorities must agree. */
 export class JointVoters {
   readonly incoming: ReadonlySet<NodeId>;
   readonly outgoing: ReadonlySet<NodeId>;

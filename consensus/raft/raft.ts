@@ -1,5 +1,5 @@
-// A Raft node's state, with etcd/raft's semantics, and how it comes from one role to another. What messages and ticks do to it is in step.ts
-// (by role in leader.ts and follower.ts, elections in election.ts); raw-node.ts hands out what is to be stored, sent and applied.
+// The state of a Raft node, with etcd/raft's semantics, and its changes of role. Messages and ticks are in step.ts (by role in leader.ts and
+// follower.ts, elections in election.ts); raw-node.ts hands out what must be stored, sent and applied.
 import { type ChangerLimits, describeConfig, restored, type Tracked } from './config.ts';
 import { ElectionTimer } from './election-timer.ts';
 import { RaftLog } from './log.ts';
@@ -27,37 +27,37 @@ export type LogLevel = 'DEBUG' | 'INFO' | 'WARN' | 'ERROR';
 
 export interface RaftConfig extends ChangerLimits {
   id: NodeId;
-  /** Ticks without a leader before an election, drawn again from [n, 2n); and between two heartbeats. */
+  /** Ticks without a leader before an election, random in [n, 2n); and ticks between two heartbeats. */
   electionTicks: number;
   heartbeatTicks: number;
   storage: RaftStorage;
   /** The last entry that is applied already. */
   applied: number;
   maxBytesPerMessage: number;
-  /** Of entries that are handed out and not applied yet. */
+  /** Limit of entries that are handed out and not applied yet. */
   maxApplyingBytes: number;
-  /** Of proposals that are not committed yet; one is always taken. */
+  /** Limit of proposals that are not committed yet; one is always accepted. */
   maxUncommittedBytes: number;
   checkQuorum: boolean;
   preVote: boolean;
   readOnly: ReadOnlyOption;
-  /** What is stored is acknowledged by messages, not by advance(). */
+  /** Storage acknowledges by messages, not by advance(). */
   asyncStorageWrites: boolean;
   disableProposalForwarding: boolean;
   disableConfChangeValidation: boolean;
   stepDownOnRemoval: boolean;
-  /** A whole number of [0, bound). */
+  /** An integer in [0, bound). */
   randomBelow(bound: number): number;
   log(level: LogLevel, text: string): void;
 }
 
 const VOTES: ReadonlySet<MessageType> = new Set<MessageType>(['MsgVote', 'MsgVoteResp', 'MsgPreVote', 'MsgPreVoteResp']);
 
-/** What a leader keeps for its term. */
+/** A leader's state for its term. */
 interface Leadership {
-  /** Whom leadership is being handed to. */
+  /** The member that leadership is being transferred to. */
   transferee: NodeId;
-  /** No change of the configuration lies beyond this index. */
+  /** No configuration change has a higher index than this. */
   pendingConfIndex: number;
   uncommittedBytes: number;
 }
@@ -118,7 +118,7 @@ export class Raft {
 
   // Sending
 
-  /** Of votes, what is sent has the term that the vote is of. */
+  /** Vote messages carry the term of the vote. */
   send(type: MessageType, to: NodeId, rest: Partial<Message> = {}): void {
     const term = VOTES.has(type) ? (rest.term ?? 0) : type === 'MsgProp' || type === 'MsgReadIndex' ? 0 : this.term;
     this.outbox.add(message(type, { ...rest, to, from: rest.from || this.id, term }));
@@ -152,7 +152,7 @@ export class Raft {
     this.say('INFO', `${hex(this.id)} became candidate at term ${this.term}`);
   }
 
-  /** Neither its term nor its vote changes: it only asks whether it could win. */
+  /** Changes neither its term nor its vote: it only asks whether it could win. */
   becomePreCandidate(): void {
     this.tracker.clearVotes();
     this.lead = NONE;
@@ -167,7 +167,7 @@ export class Raft {
     const own = this.tracker.progress.get(this.id);
     own?.becomeReplicate();
     if (own !== undefined) own.recentActive = true;
-    // There may be a change of the configuration anywhere before; until all is applied none is taken.
+    // Any earlier entry may be a configuration change: until all are applied, no new one is accepted.
     this.leadership.pendingConfIndex = this.log.lastIndex;
     if (!this.append([{ type: 'EntryNormal', data: NO_DATA }])) throw new Error('empty entry was dropped');
     this.say('INFO', `${hex(this.id)} became leader at term ${this.term}`);
@@ -175,7 +175,7 @@ export class Raft {
 
   // The log
 
-  /** Takes proposals into the log. @returns whether there was room for them */
+  /** Appends proposals to the log. @returns whether there was room for them */
   append(proposed: readonly Pick<Entry, 'type' | 'data'>[]): boolean {
     const { lastIndex } = this.log;
     const entries = proposed.map(({ type, data }, i): Entry => ({ type, data, term: this.term, index: lastIndex + 1 + i }));
@@ -189,12 +189,12 @@ export class Raft {
       return false;
     }
     this.leadership.uncommittedBytes += bytes;
-    // It has them itself once they are stored.
+    // They count as its own once they are stored.
     this.send('MsgAppResp', this.id, { index: this.log.append(entries) });
     return true;
   }
 
-  /** @returns whether it took the place of the log */
+  /** @returns whether the snapshot replaced the log */
   restore(snapshot: Snapshot): boolean {
     const { index, term, conf } = snapshot;
     if (index <= this.log.committed) return false;
@@ -203,7 +203,7 @@ export class Raft {
       this.becomeFollower(this.term + 1, NONE);
       return false;
     }
-    // Learners of the outgoing half are voters of it.
+    // Members of learners_next are voters of the outgoing half.
     if (![conf.voters, conf.learners, conf.votersOutgoing].some((ids) => ids.includes(this.id))) {
       this.say(
         'WARN',
@@ -226,7 +226,7 @@ export class Raft {
     return true;
   }
 
-  /** Another configuration is in force. */
+  /** A new configuration is in force. */
   switchTo({ config, progress }: Tracked): void {
     this.tracker.config = config;
     this.tracker.progress = progress;

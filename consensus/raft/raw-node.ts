@@ -1,4 +1,4 @@
-// A Raft node as its user sees it: step messages and ticks in; take what is ready, store, send and apply it, and say so.
+// A Raft node for its user: step messages and ticks in; take what is ready, store, send and apply it, then call advance().
 import { type ConfChanges, encodeChanges } from './config.ts';
 import { proposal } from './leader.ts';
 import { Raft, type RaftConfig, type StateType } from './raft.ts';
@@ -29,19 +29,19 @@ export interface SoftState {
   state: StateType;
 }
 
-/** What is to be done, in this order but for what may be done side by side: store, then send, then apply. */
+/** Work for the user, in this order: store, then send, then apply. */
 export interface Ready {
   /** undefined: as it was. */
   soft: SoftState | undefined;
   hard: HardState;
   readStates: readonly ReadState[];
-  /** To be stored before messages are sent, with the snapshot before them. */
+  /** To store before messages are sent, with the snapshot first. */
   entries: readonly Entry[];
   snapshot: Snapshot | undefined;
-  /** To be applied, and stored already or of the entries above. */
+  /** To apply; already stored, or among the entries above. */
   committed: readonly Entry[];
   messages: readonly Message[];
-  /** Whether what is stored must be synced before anything is sent. */
+  /** Whether the stored data must be synced before a message is sent. */
   mustSync: boolean;
 }
 
@@ -84,12 +84,12 @@ export class RawNode {
     step(this.raft, message('MsgProp', { entries: [entry] }));
   }
 
-  /** As an entry that was committed asks for. @throws ConfChangeError */
+  /** Applies the configuration change of a committed entry. @throws ConfChangeError */
   applyConfChange(changes: ConfChanges): ConfState {
     return applyConfChange(this.raft, changes);
   }
 
-  /** A message of another member, or of one's own storage. @throws ProposalDropped, StepError */
+  /** A message of another member, or of the node's own storage. @throws ProposalDropped, StepError */
   step(one: Message): void {
     if (isLocal(one.type) && !isStorage(one.from)) throw new StepError('raft: cannot step raft local message');
     if (isResponse(one.type) && !isStorage(one.from) && !this.raft.tracker.progress.has(one.from))
@@ -97,7 +97,7 @@ export class RawNode {
     step(this.raft, one);
   }
 
-  /** What came of one's own append, or is said to oneself: who was removed meanwhile has nothing to tell itself. */
+  /** A message of the node to itself, such as the answer to its own append; ignored if it was removed meanwhile. */
   stepOwn(one: Message): void {
     try {
       this.step(one);
@@ -110,12 +110,12 @@ export class RawNode {
     step(this.raft, message('MsgTransferLeader', { from: to }));
   }
 
-  /** Its follower no longer holds it for leader, though the term goes on: it may vote for another. */
+  /** The node forgets its leader within the same term: it may vote for another. */
   forgetLeader(): void {
     step(this.raft, message('MsgForgetLeader'));
   }
 
-  /** @param context comes back with the state that the read may be answered from */
+  /** @param context is returned with the index at which the read may be answered */
   readIndex(context: string): void {
     const data = new TextEncoder().encode(context);
     step(this.raft, message('MsgReadIndex', { entries: [{ type: 'EntryNormal', data, term: 0, index: 0 }] }));
@@ -144,7 +144,7 @@ export class RawNode {
     );
   }
 
-  /** What is ready; from now on it counts as under way. */
+  /** The work that is ready; from now on it counts as in progress. */
   ready(): Ready {
     const { id, log, hardState, outbox, reads } = this.raft;
     const soft = this.#softState();
@@ -180,20 +180,20 @@ export class RawNode {
     if (last !== undefined) log.acceptApplying(last.index, bytesOf(committed), !this.#isAsync);
   }
 
-  /** What was ready is stored, sent and applied. */
+  /** All that was ready is stored, sent and applied. */
   advance(): void {
     const steps = this.#onAdvance;
     this.#onAdvance = [];
     for (const one of steps) step(this.raft, one);
   }
 
-  // Storage that works beside it
+  // Asynchronous storage
 
   #storageMessages({ entries, hard, snapshot, committed }: Ready, afterAppend: readonly Message[]): Message[] {
     const { id } = this.raft;
     const messages: Message[] = [];
     if (entries.length > 0 || !isNoState(hard) || snapshot !== undefined || afterAppend.length > 0) {
-      // Its own acknowledgement comes last: until then terms are found among what is unstable.
+      // Its own acknowledgement comes last: until then terms are looked up in the unstable part.
       const stored = this.#awaitsAppend(snapshot) ? [this.#appendResponse(snapshot)] : [];
       messages.push(
         message('MsgStorageAppend', {
@@ -227,7 +227,7 @@ export class RawNode {
   #appendResponse(snapshot: Snapshot | undefined): Message {
     const { id, term, log } = this.raft;
     const last = log.unstable.length > 0 ? log.last : { index: 0, term: NONE };
-    // With the term: what was appended before another leader's entries took its place is not stable.
+    // With the term: entries that another leader's entries have replaced meanwhile are not stable.
     return message('MsgStorageAppendResp', {
       to: id,
       from: APPEND_THREAD,

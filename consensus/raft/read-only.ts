@@ -1,8 +1,8 @@
-// Reads on their way through a node: those that wait for a leader's first commit, those that wait until a quorum has shown that the leader
-// still is one, and those that may be answered.
+// Reads in progress on a node: those that wait for the leader's first commit, those that wait until a quorum has confirmed the leader, and
+// those that may be answered.
 import type { Message, NodeId } from './types.ts';
 
-/** `safe`: a quorum is asked; `lease-based`: the leader's lease suffices, where clocks are trusted and quorums are checked. */
+/** `safe`: asks a quorum. `lease-based`: the leader's lease suffices, if clocks are trusted and quorums are checked. */
 export type ReadOnlyOption = 'safe' | 'lease-based';
 
 /** A read may be answered once the log is applied up to the index. */
@@ -27,12 +27,12 @@ export class ReadOnly {
     this.option = option;
   }
 
-  /** Another term: a quorum's answers no longer count for what was asked. */
+  /** A new term: answers to earlier requests no longer count. */
   reset(): void {
     this.#pending.clear();
   }
 
-  /** Until something of this term is committed. */
+  /** Reads that wait until an entry of this term is committed. */
   postpone(request: Message): void {
     this.#postponed.push(request);
   }
@@ -62,20 +62,20 @@ export class ReadOnly {
     return [...this.#pending.keys()].at(-1) ?? '';
   }
 
-  /** @param index what is committed as the request arrives */
+  /** @param index the commit index when the request arrives */
   add(index: number, request: Message): void {
     const context = contextOf(request);
     if (!this.#pending.has(context)) this.#pending.set(context, { request, index, acks: new Map() });
   }
 
-  /** Notes that a member answered the heartbeat that a read was sent with. @returns all who did */
+  /** Records that a member answered the heartbeat of a read. @returns all members that did */
   acknowledge(from: NodeId, context: string): ReadonlyMap<NodeId, boolean> {
     const pending = this.#pending.get(context);
     pending?.acks.set(from, true);
     return pending?.acks ?? new Map();
   }
 
-  /** A quorum has answered: this read, and those that came before it. */
+  /** A quorum has answered: this read and all earlier ones may be answered. */
   advance(context: string): Pending[] {
     if (!this.#pending.has(context)) return [];
     const done: Pending[] = [];

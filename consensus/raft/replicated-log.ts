@@ -1,5 +1,5 @@
-// A member of a Raft group at work: drives the core with time and messages, sends what it says, has written what is to be kept, applies what
-// is committed, and takes proposals and reads. While its disk fails it says nothing to anybody, so that it promises nothing that it cannot keep.
+// A running member of a Raft group: feeds time and messages to the core, sends its messages, stores its log, applies committed entries, and
+// accepts proposals and reads. While its disk fails it sends nothing, so that it acknowledges nothing that is not stored.
 
 import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
@@ -25,14 +25,14 @@ const MAX_APPLYING_BYTES = 4_000_000;
 const MAX_UNCOMMITTED_BYTES = 4_000_000;
 const MAX_INFLIGHT = 64;
 const SNAPSHOT_PATIENCE_MS = 2_000;
-/** A large one takes its time. */
+/** A large snapshot takes longer. */
 const SNAPSHOT_BYTES_PER_MS = 250;
 
 export interface LogState {
   state: StateType;
   lead: NodeId;
   term: number;
-  /** The last entries that are known here to be committed, and that are applied here. */
+  /** The commit index and the applied index of this member. */
   committed: number;
   applied: number;
 }
@@ -45,7 +45,7 @@ export interface LogEvents {
   applied(entry: Entry): void;
   /** undefined: it works again. */
   diskFails(why: string | undefined): void;
-  /** Something that must not be; it has stopped. */
+  /** A broken invariant; the member has stopped. */
   failed(error: unknown): void;
 }
 
@@ -54,7 +54,7 @@ export interface LogPorts {
   store: Store;
   random: Random;
   crypto: Pick<Crypto, 'hash'>;
-  /** A round trip to the other members, as far as it is known. */
+  /** The round trip to the other members, if known. */
   rttMs?(): number;
 }
 
@@ -69,7 +69,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
   readonly #framing = new Framing();
   readonly #ticking: Ticking;
   readonly #succession: Succession;
-  /** `draining`: what is ready is handled before the next turn of the loop. */
+  /** `draining`: ready work is handled before the next turn of the event loop. */
   #phase: 'idle' | 'draining' | 'stopped' = 'idle';
   #last: LogState;
 
@@ -112,7 +112,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
     this.#succession = new Succession(this.#node, clock, random, rttMs, () => this.#do(() => this.#node.campaign()));
   }
 
-  /** @param voters who begin a group together, all with the same list; undefined: it is there, or a leader brings it. @throws CorruptLog */
+  /** @param begins the first voters of a new group, the same list on each; undefined: the log exists, or a leader sends it. @throws CorruptLog */
   static async open<Machine extends StateMachine<unknown, unknown>>(
     id: NodeId,
     begins: Beginning | readonly NodeId[] | undefined,
@@ -123,7 +123,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
   ): Promise<ReplicatedLog<Machine>> {
     const log = await DurableLog.open(ports.store, ports.crypto, begins);
     const opened = new ReplicatedLog(id, log, machine, ports, events, settings);
-    // What is committed on the disk is applied, though no message ever comes.
+    // Committed entries on the disk are applied even if no message ever comes.
     opened.#drainSoon();
     return opened;
   }
@@ -133,7 +133,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
     this.#ticking.stop();
     this.#succession.stop();
     this.#writer.stop();
-    this.#requests.failAll(new LogUnavailable('this member stops', true));
+    this.#requests.failAll(new LogUnavailable('this member is stopping', true));
   }
 
   get state(): LogState {
@@ -149,13 +149,13 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
     return this.#applied.conf;
   }
 
-  /** Entries that are here, for whoever checks them. */
+  /** The entries of the log, for checks. */
   entries(): readonly Entry[] {
     const { log } = this.#node.raft;
     return log.entries(log.firstIndex, Number.POSITIVE_INFINITY);
   }
 
-  /** What a leader knows of one of the group: for how long it has said nothing, and how many entries it lacks. */
+  /** A leader's view of a member: for how long it has been silent, and how many entries it is behind. */
   follower(id: NodeId): { silentMs: number; behind: number } | undefined {
     const { tracker, log } = this.#node.raft;
     const progress = tracker.progress.get(id);
@@ -165,13 +165,13 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
 
   // Time and messages
 
-  /** @param sender who brought the frame, by whatever name. @param isIts whether a number is the sender's: nobody speaks for another */
+  /** @param sender of the frame, under any name. @param isIts whether a Raft id belongs to the sender: messages under other ids are dropped */
   receive(sender: NodeId | string, frame: Uint8Array, isIts = (id: NodeId) => id === sender): void {
     if (this.#phase === 'stopped') return;
     const bytes = this.#framing.take(sender, frame);
     const one = bytes && decodeMessage(bytes);
     if (one === undefined || one.to !== this.id) return;
-    // A follower passes on what it was asked.
+    // A follower forwards requests to the leader.
     const isPassedOn = one.type === 'MsgProp' || one.type === 'MsgReadIndex' || one.type === 'MsgTransferLeader';
     if (!isPassedOn && (!isIts(one.from) || this.#succession.isLate(one.from))) return;
     this.#ticking.heard(one.from);
@@ -179,10 +179,10 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
     this.#do(() => this.#node.step(one));
   }
 
-  /** A connection has closed: where it was the leader's, that may be gone. */
+  /** A connection has closed: if it was the leader's, the leader may be down. */
   disconnected(from: NodeId): void {
     if (this.#phase === 'stopped' || from !== this.#node.raft.lead || from === this.id) return;
-    // The lease is given up, so that others who see the same are voted for; who still hears the leader votes for nobody.
+    // The lease ends, so that candidates that see the same get a vote. Members that still hear the leader vote for no other.
     this.#do(() => this.#node.forgetLeader());
     this.#succession.begin(from);
   }
@@ -191,7 +191,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
     if (this.#node.raft.tracker.progress.has(id)) this.#do(() => this.#node.reportUnreachable(id));
   }
 
-  /** Whether it says nothing, and takes nothing up. */
+  /** Whether it neither sends nor accepts anything. */
   get #isSilent(): boolean {
     return this.#phase === 'stopped' || this.#writer.isFailing;
   }
@@ -214,25 +214,25 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
 
   // Proposals and reads
 
-  /** Resolves once it is applied here, with what came of it. @throws LogUnavailable; RangeError where it is no command */
+  /** Resolves with the result once the command is applied here. @throws LogUnavailable; RangeError if it is not a command */
   propose(command: CommandOf<Machine>, timeoutMs: number): Promise<ResultOf<Machine>> {
-    if (this.machine.parse(command) === undefined) throw new RangeError('no command of this log');
+    if (this.machine.parse(command) === undefined) throw new RangeError('not a command of this log');
     return this.#requests.propose(timeoutMs, (id) => this.#ask(() => this.#node.propose(encodeProposal(id, command))));
   }
 
-  /** Resolves once what is read here is no older than this call. @throws LogUnavailable */
+  /** Resolves once the state here is as new as this call. @throws LogUnavailable */
   readable(timeoutMs: number): Promise<void> {
     return this.#requests.read(timeoutMs, (id) => this.#ask(() => this.#node.readIndex(id)));
   }
 
-  /** Of whoever leads; it is done once it is applied, which `conf` shows. @throws LogUnavailable where it is not taken */
+  /** Proposes a configuration change to the leader; `conf` shows when it is applied. @throws LogUnavailable if it is not accepted */
   changeConf(changes: ConfChanges): void {
     this.#ask(() => this.#node.proposeConfChange(changes), false);
   }
 
-  /** @param isRefused whether nothing can come of it. @throws LogUnavailable */
+  /** @param isRefused whether the request cannot succeed. @throws LogUnavailable */
   #ask(work: () => void, isRefused = this.#isSilent): void {
-    if (isRefused) throw new LogUnavailable('this member cannot write', false);
+    if (isRefused) throw new LogUnavailable('this member cannot write its log', false);
     try {
       work();
     } catch (error) {
@@ -248,7 +248,7 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
 
   // What is ready
 
-  /** All that comes in one turn of the loop is one batch. */
+  /** Work of one turn of the event loop is one batch. */
   #drainSoon(): void {
     if (this.#phase !== 'idle') return;
     this.#phase = 'draining';
@@ -273,15 +273,15 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
       }
     }
     this.#ticking.resume();
-    this.#tellState();
+    this.#reportState();
     if (this.#writer.isDue) this.#writer.write().catch((error: unknown) => this.#fail(error));
   }
 
-  #tellState(): void {
+  #reportState(): void {
     const now = this.state;
     const { state, lead, term } = this.#last;
     this.#last = now;
-    // What was passed on to another, or not committed by oneself, may be lost: whoever waits may ask again at once.
+    // Requests that were forwarded or not committed yet may be lost: callers may repeat them.
     if (lead !== now.lead && lead !== NONE) this.#requests.failAll(new LogUnavailable('the leader has changed', true));
     if (lead !== now.lead) this.#ticking.leaderChanged();
     if (state !== now.state || lead !== now.lead || term !== now.term) this.#events.changed(now);
@@ -293,20 +293,20 @@ export class ReplicatedLog<Machine extends StateMachine<unknown, unknown> = Stat
     for (const frame of this.#framing.framesOf(encodeMessage(one))) this.#events.send(one.to, frame);
   }
 
-  /** Nothing else is sent to whom a snapshot is under way: where it is lost, it has to be tried again. */
+  /** While a snapshot is in flight nothing else is sent to its receiver: if it is lost, it must be sent again. */
   #watchSnapshot(one: Message): void {
     const { to, snapshot } = one;
     const patienceMs = SNAPSHOT_PATIENCE_MS + (snapshot?.data.length ?? 0) / SNAPSHOT_BYTES_PER_MS;
     this.#clock.after(patienceMs, () => {
       const { state, pendingSnapshot } = this.#node.raft.tracker.progress.get(to) ?? {};
       if (this.#phase === 'stopped' || state !== 'StateSnapshot' || pendingSnapshot !== snapshot?.index) return;
-      // While its own disk fails it does nothing, and must not forget it.
+      // While this member's disk fails it does nothing now, but must retry later.
       if (this.#writer.isFailing) this.#watchSnapshot(one);
       else this.#do(() => this.#node.reportSnapshot(to, false));
     });
   }
 
-  /** What depends on appends that are on disk is said, to others and to oneself. */
+  /** Sends the messages that depend on stored appends, to others and to this node. */
   #written(appends: readonly Message[]): void {
     for (const { snapshot, responses } of appends) {
       if (snapshot !== undefined) this.#applied.restore(snapshot);

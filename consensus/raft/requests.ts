@@ -1,8 +1,9 @@
-// What callers of a log wait for: proposals until they are applied here, reads until a quorum has confirmed them and the log is applied so far.
+// Pending requests of callers: a proposal waits until it is applied here, a read until a quorum has confirmed it and the log is applied up to
+// its index.
 import type { Clock } from '../../swarm/ports/clock.ts';
 
 export class LogUnavailable extends Error {
-  /** Whether it may have taken effect, or may yet. */
+  /** Whether the request may have taken effect, or may do so later. */
   readonly isUnknown: boolean;
 
   constructor(why: string, isUnknown: boolean) {
@@ -16,7 +17,7 @@ interface Waiting<T> {
   fail(error: LogUnavailable): void;
 }
 
-/** Hands a request with its id to Raft. @throws LogUnavailable where nothing came of it */
+/** Hands a request with its id to Raft. @throws LogUnavailable if Raft does not accept it */
 type Begin = (id: string) => void;
 
 export class Requests<Result> {
@@ -28,13 +29,13 @@ export class Requests<Result> {
   /** Reads that wait until an index is applied. */
   #confirmed: { index: number; waiting: Waiting<void> }[] = [];
 
-  /** @param incarnation tells the requests of this run of a member from all others */
+  /** @param incarnation distinguishes the requests of this run of a member from all others */
   constructor(clock: Clock, incarnation: string) {
     this.#clock = clock;
     this.#incarnation = incarnation;
   }
 
-  /** Resolves with what came of the proposal. @throws LogUnavailable */
+  /** Resolves with the result of the proposal. @throws LogUnavailable */
   propose(timeoutMs: number, begin: Begin): Promise<Result> {
     return this.#wait(this.#proposals, timeoutMs, true, begin);
   }
@@ -50,7 +51,7 @@ export class Requests<Result> {
       begin(id);
       const late = this.#clock.after(timeoutMs, () => {
         all.delete(id);
-        reject(new LogUnavailable(`nothing has come of it in ${timeoutMs} ms`, isUnknown));
+        reject(new LogUnavailable(`not decided within ${timeoutMs} ms`, isUnknown));
       });
       const end = (): void => {
         all.delete(id);
@@ -69,7 +70,7 @@ export class Requests<Result> {
     });
   }
 
-  /** A proposal is applied: of this member, or of another one that nobody here waits for. */
+  /** A proposal is applied; it is ignored if it is not a pending one of this member. */
   applied(id: string, result: Result): void {
     this.#proposals.get(id)?.done(result);
   }
@@ -80,7 +81,7 @@ export class Requests<Result> {
     if (waiting !== undefined) this.#confirmed.push({ index, waiting });
   }
 
-  /** Answers the reads that wait for no more than what is applied. */
+  /** Answers the reads up to the applied index. */
   answerReads(applied: number): void {
     const ready = this.#confirmed.filter(({ index }) => index <= applied);
     this.#confirmed = this.#confirmed.filter(({ index }) => index > applied);

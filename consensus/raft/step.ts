@@ -1,4 +1,4 @@
-// What a tick or a message does to a node whatever its role: terms, votes, and what its own storage has done. The rest depends on its role:
+// Ticks and messages, as far as they do not depend on the role: terms, votes, and acknowledgements of the node's own storage. The rest is in
 // leader.ts and follower.ts.
 import { Changer, type ConfChanges, confStateOf, describeConfig, encodeChanges, LEAVE_JOINT } from './config.ts';
 import { hup, ignoresVote, rejectVote, voteOn } from './election.ts';
@@ -18,7 +18,7 @@ import {
   type Snapshot,
 } from './types.ts';
 
-/** @param isSilence whether this stretch of time counts where others say nothing. */
+/** @param isSilence whether this tick counts towards silence of the others. */
 export function tick(raft: Raft, isSilence: boolean): void {
   if (raft.state === 'StateLeader') return tickLeader(raft, isSilence);
   if (isSilence && raft.timer.isElectionDue(raft.promotable)) step(raft, message('MsgHup', { from: raft.id }));
@@ -28,7 +28,7 @@ function tickLeader(raft: Raft, isSilence: boolean): void {
   if (raft.timer.isQuorumCheckDue(isSilence)) {
     if (raft.options.checkQuorum) step(raft, message('MsgCheckQuorum', { from: raft.id }));
     if (raft.state !== 'StateLeader') return;
-    // Who did not take over by now does not.
+    // A transfer that has not finished by now is aborted.
     raft.leadership.transferee = NONE;
   }
   if (raft.timer.isHeartbeatDue()) step(raft, message('MsgBeat', { from: raft.id }));
@@ -64,7 +64,7 @@ export function step(raft: Raft, one: Message): void {
 function acceptsTerm(raft: Raft, one: Message): boolean {
   const { type, term, from } = one;
   if ((type === 'MsgVote' || type === 'MsgPreVote') && ignoresVote(raft, one)) return false;
-  // A term that is only asked about is nobody's yet; one that was granted becomes ours with the election.
+  // The term of a pre-vote request has no candidate yet; the term of a granted one becomes ours with the election.
   if (type === 'MsgPreVote' || (type === 'MsgPreVoteResp' && !one.reject)) return true;
   raft.say(
     'INFO',
@@ -79,12 +79,12 @@ function answerOldTerm(raft: Raft, one: Message): void {
   const { type, from, term } = one;
   const { checkQuorum, preVote } = raft.options;
   if ((checkQuorum || preVote) && (type === 'MsgHeartbeat' || type === 'MsgApp')) {
-    // A leader that was cut off learns of the term that there is now: else it could not be joined again.
+    // A leader that was partitioned learns the current term: else it could not rejoin.
     raft.send('MsgAppResp', from);
   } else if (type === 'MsgPreVote') {
     rejectVote(raft, one);
   } else if (type === 'MsgStorageAppendResp') {
-    // Others may have taken the entries' place since; a snapshot is of what is committed.
+    // Other entries may have replaced these since; a snapshot covers committed entries only.
     if (one.index !== 0)
       raft.say(
         'INFO',
@@ -133,7 +133,7 @@ function appliedTo(raft: Raft, index: number, bytes: number): void {
   }
 }
 
-/** As an entry that was committed asks for. @throws ConfChangeError */
+/** Applies the configuration change of a committed entry. @throws ConfChangeError */
 export function applyConfChange(raft: Raft, changes: ConfChanges): ConfState {
   raft.switchTo(new Changer(raft.tracker, raft.log.lastIndex, raft.options).change(changes));
   if (raft.state === 'StateLeader') configurationChanged(raft);

@@ -1,7 +1,7 @@
-// What Raft reads of its stable log, and the log in memory: of what is on disk, or of a test.
+// The stable log as Raft reads it, and its implementation in memory: a copy of the disk, or for tests.
 import { type ConfState, type Entry, type EntryId, type HardState, limited, NO_CONF, NO_STATE, type Snapshot } from './types.ts';
 
-/** Reads only, and answers at once: what is stable is held in memory, from the last snapshot on. */
+/** Synchronous reads only: the stable log is in memory, from the last snapshot on. */
 export interface RaftStorage {
   initialState(): { state: HardState; conf: ConfState };
   /** Entries of [from, to), as many as the bytes allow, and one at least. @throws LogError */
@@ -10,11 +10,11 @@ export interface RaftStorage {
   term(index: number): number;
   readonly firstIndex: number;
   readonly lastIndex: number;
-  /** @throws LogError `unavailable` where it is not made yet. */
+  /** @throws LogError `unavailable` if there is none yet. */
   snapshot(): Snapshot;
 }
 
-/** `compacted`: only a snapshot has it; `unavailable`: not there, or not yet. */
+/** `compacted`: only a snapshot has it. `unavailable`: it does not exist, or not yet. */
 export class LogError extends Error {
   readonly code: 'compacted' | 'unavailable';
 
@@ -24,7 +24,7 @@ export class LogError extends Error {
   }
 }
 
-/** What `read` gives, or undefined where the log does not have it. */
+/** The result of `read`; undefined if the log does not have it. */
 export function orMissing<T>(read: () => T): T | undefined {
   try {
     return read();
@@ -37,7 +37,7 @@ export function orMissing<T>(read: () => T): T | undefined {
 export class MemoryStorage implements RaftStorage {
   state: HardState = NO_STATE;
   #snapshot: Snapshot = { index: 0, term: 0, conf: NO_CONF, data: new Uint8Array() };
-  /** Index and term of what lies before the first entry. */
+  /** Index and term of the entry before the first one. */
   #before = { index: 0, term: 0 };
   #entries: Entry[] = [];
 
@@ -71,7 +71,7 @@ export class MemoryStorage implements RaftStorage {
     return this.#snapshot;
   }
 
-  /** What was stored before. */
+  /** Fills the log with what the disk had at the start. */
   protected fill(state: HardState, snapshot: Snapshot | undefined, before: EntryId, entries: readonly Entry[]): void {
     this.state = state;
     if (snapshot !== undefined) this.#snapshot = snapshot;
@@ -79,7 +79,7 @@ export class MemoryStorage implements RaftStorage {
     this.#entries = [...entries];
   }
 
-  /** Takes the place of the log. */
+  /** Replaces the log by a snapshot. */
   applySnapshot(snapshot: Snapshot): void {
     if (this.#snapshot.index >= snapshot.index) throw new RangeError('requested index is older than the existing snapshot');
     this.#snapshot = snapshot;
@@ -87,14 +87,14 @@ export class MemoryStorage implements RaftStorage {
     this.#entries = [];
   }
 
-  /** The state of the machine as of an entry that is applied. */
+  /** Stores a snapshot of the state machine as of an applied entry. */
   createSnapshot(index: number, conf: ConfState, data: Uint8Array): Snapshot {
     if (index <= this.#snapshot.index) throw new RangeError('requested index is older than the existing snapshot');
     this.#snapshot = { index, term: this.term(index), conf, data };
     return this.#snapshot;
   }
 
-  /** Drops entries up to an index. @throws LogError where they are gone */
+  /** Drops entries up to an index. @throws LogError if they are compacted already */
   compact(index: number): void {
     if (index <= this.#before.index) throw new LogError('compacted');
     if (index > this.lastIndex) throw new RangeError(`compact ${index} is out of bound lastindex(${this.lastIndex})`);
@@ -103,7 +103,7 @@ export class MemoryStorage implements RaftStorage {
     this.#before = { index, term };
   }
 
-  /** Entries take the place of those that they conflict with. */
+  /** Appends entries; they replace those that they conflict with. */
   append(entries: readonly Entry[]): void {
     const kept = entries.filter(({ index }) => index >= this.firstIndex);
     const [first] = kept;

@@ -1,5 +1,5 @@
-// Succession to a leader whose connection has closed: it may be gone, and nobody waits for an election timeout. Who sees it campaigns in turn,
-// each when it would have heard of the one before it; what the leader said before does not bring it back.
+// Succession to a leader whose connection has closed: it may be down, so members do not wait for the election timeout. Those that see it campaign
+// in turn, each after the time in which it would have heard of the campaign before. Delayed messages of the old leader are ignored.
 import type { Clock, Timer } from '../../swarm/ports/clock.ts';
 import { integerBelow, type Random } from '../../swarm/ports/random.ts';
 import type { RawNode } from './raw-node.ts';
@@ -21,7 +21,7 @@ export class Succession {
   #timer: Timer | undefined;
   #gone = { id: NONE, untilMs: 0 };
 
-  /** @param campaign has the node campaign, where it still may */
+  /** @param campaign lets the node campaign, if it still may */
   constructor(node: RawNode, clock: Clock, random: Random, rttMs: () => number, campaign: () => void) {
     this.#node = node;
     this.#clock = clock;
@@ -34,23 +34,23 @@ export class Succession {
     this.#timer?.cancel();
   }
 
-  /** The leader's connection has closed, and it is forgotten here. */
+  /** The connection to the leader has closed, and this node has forgotten its leader. */
   begin(leader: NodeId): void {
     this.#gone = { id: leader, untilMs: this.#clock.monotonicMs() + this.#rttMs() };
     this.#campaignAfter(this.#turnMs(leader), SUCCESSION_TRIES);
   }
 
-  /** Whether a message is of a leader that is gone: it was on its way as the connection closed. */
+  /** Whether a message is a late one of the old leader, sent before its connection closed. */
   isLate(from: NodeId): boolean {
     return from === this.#gone.id && this.#clock.monotonicMs() < this.#gone.untilMs;
   }
 
-  /** Another campaigns: it has its chance. */
+  /** Another member campaigns: wait for its result. */
   yield(): void {
     if (this.#timer !== undefined) this.#campaignAfter(this.#againMs(), SUCCESSION_TRIES);
   }
 
-  /** Campaigns, and again soon where nobody has won: votes may have been split, or come before others saw the same. */
+  /** Campaigns, and soon again if no member has won: votes may have split, or others had not yet seen the closed connection. */
   #campaignAfter(delayMs: number, tries: number): void {
     this.#timer?.cancel();
     this.#timer = undefined;
@@ -68,7 +68,7 @@ export class Succession {
     return roundsMs + SUCCESSION_AGAIN_MS + integerBelow(this.#random, SUCCESSION_AGAIN_MS + roundsMs);
   }
 
-  /** The order is another one in each term: a first one that cannot win does not always come first. */
+  /** The members' order changes with each term, so that a first member that cannot win is not always first. */
   #turnMs(gone: NodeId): number {
     const { tracker, term } = this.#node.raft;
     const others = tracker.config.voters.ids().filter((id) => id !== gone);

@@ -1,13 +1,13 @@
-// When a Raft core ticks. One that leads or may campaign does by a timer, over long links more slowly, and silence that the usual gaps explain
-// does not count (patience.ts). One that can do neither, which is nearly all of a large group, needs no timer: what has gone by is counted when
-// a message comes, for a lease may decide over the answer.
+// When a Raft core ticks. A leader, or a node that may campaign, ticks by a timer, more slowly over long links; silence that the usual gaps
+// explain does not count (patience.ts). Other nodes, which are most of a large group, need no timer: the ticks that have passed are counted
+// when a message comes, since the leader's lease may decide the answer.
 import type { Clock, Timer } from '../../swarm/ports/clock.ts';
 import type { LogSettings } from './log-settings.ts';
 import { Patience } from './patience.ts';
 import type { RawNode } from './raw-node.ts';
 import { NONE, type NodeId } from './types.ts';
 
-/** Over long links a tick, and with it heartbeats and the patience with who is silent, lasts longer. */
+/** Over long links a tick is longer, and with it the heartbeat interval and the election timeout. */
 const RTTS_PER_TICK = 0.5;
 
 export class Ticking {
@@ -15,13 +15,13 @@ export class Ticking {
   readonly #clock: Clock;
   readonly #settings: LogSettings;
   readonly #rttMs: () => number;
-  /** Ticks the core; `isSilence`: the tick counts as one in which nobody was heard. */
+  /** Ticks the core; `isSilence`: the tick counts as silence of the others. */
   readonly #tick: (isSilence: boolean) => void;
   readonly #patience = new Patience();
   readonly #heardMs = new Map<NodeId, number>();
   #timer: Timer | undefined;
   #stopped = false;
-  /** Up to when ticks are counted, while no timer counts them. */
+  /** The time up to which ticks are counted, while there is no timer. */
   #countedMs = 0;
 
   constructor(node: RawNode, clock: Clock, settings: LogSettings, rttMs: () => number, tick: (isSilence: boolean) => void) {
@@ -41,7 +41,7 @@ export class Ticking {
     return state !== 'StateFollower' || promotable;
   }
 
-  /** Sets the timer where it is needed and does not run yet. */
+  /** Sets the timer if it is needed and not running. */
   resume(): void {
     if (this.#timer === undefined && !this.#stopped && this.#needsTimer) this.#again();
   }
@@ -58,7 +58,7 @@ export class Ticking {
     });
   }
 
-  /** A message is about to be stepped: the ticks that went by without a timer come first. */
+  /** Called before a message is stepped: the ticks that have passed without a timer come first. */
   heard(from: NodeId): void {
     const nowMs = this.#clock.monotonicMs();
     this.#heardMs.set(from, nowMs);
@@ -66,7 +66,7 @@ export class Ticking {
     this.#patience.heard(from, nowMs);
   }
 
-  /** For how long a member has said nothing; infinite where it never has said anything. */
+  /** For how long a member has been silent; infinite if it never sent a message. */
   silentMs(id: NodeId): number {
     return this.#clock.monotonicMs() - (this.#heardMs.get(id) ?? Number.NEGATIVE_INFINITY);
   }
@@ -79,12 +79,12 @@ export class Ticking {
     for (let tick = Math.min(ticks, 2 * this.#settings.electionTicks); tick > 0; tick--) this.#tick(true);
   }
 
-  /** Somebody else leads. */
+  /** The leader has changed. */
   leaderChanged(): void {
     this.#patience.clear();
   }
 
-  /** How much longer than usual others may say nothing. */
+  /** The factor by which others may be silent longer than usual. */
   #stretch(tickMs: number): number {
     const { id, state, lead, tracker } = this.#node.raft;
     const others =

@@ -1,4 +1,4 @@
-// The members of the group as a node tracks them: the configuration, how far each one's log is known to match, and how each has voted.
+// The members of the group as a node tracks them: the configuration, the matching index of each log, and the votes.
 import { type ChangerLimits, type Config, NO_CONFIG, type Tracked } from './config.ts';
 import { Inflights, inOrder, Progress, type ProgressMap } from './progress.ts';
 import type { VoteResult } from './quorum.ts';
@@ -14,7 +14,7 @@ export class ProgressTracker implements Tracked {
     this.#limits = limits;
   }
 
-  /** A term begins: nobody has voted in it, and of the others nothing is known. */
+  /** A term begins: no votes yet, and the progress of the others is unknown. */
   reset(self: NodeId, lastIndex: number): void {
     this.#votes.clear();
     const { maxInflight, maxInflightBytes } = this.#limits;
@@ -39,7 +39,7 @@ export class ProgressTracker implements Tracked {
 
   tallyVotes(): { granted: number; rejected: number; result: VoteResult } {
     let [granted, rejected] = [0, 0];
-    // Who was removed since does not count.
+    // Members that were removed since do not count.
     for (const [id, { isLearner }] of this.progress) {
       const vote = this.#votes.get(id);
       if (isLearner || vote === undefined) continue;
@@ -51,7 +51,7 @@ export class ProgressTracker implements Tracked {
 
   // Quorums
 
-  /** Whether a quorum was heard since this was last asked. @param self counts as it was */
+  /** Whether a quorum was active since the last call. @param self its activity is not reset */
   takeActivity(self: NodeId): boolean {
     const votes = new Map(
       [...this.progress].filter(([, { isLearner }]) => !isLearner).map(([id, { recentActive }]) => [id, recentActive]),

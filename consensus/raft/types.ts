@@ -1,11 +1,11 @@
 // What Raft nodes store and send, named as in etcd/raft.
 
-/** A member's number: positive and safe; 0 is nobody. */
+/** A member's Raft id: a positive safe integer; 0 means no member. */
 export type NodeId = number;
 export const NONE: NodeId = 0;
 /** As logs show it. */
 export const hex = (id: NodeId): string => id.toString(16);
-/** Whom messages are for that go to the node's own storage, where that works beside it. */
+/** Receivers of messages to the node's own storage, if storage is asynchronous. */
 export const APPEND_THREAD: NodeId = -1;
 export const APPLY_THREAD: NodeId = -2;
 
@@ -23,7 +23,7 @@ export interface EntryId {
   index: number;
 }
 
-/** Of a new leader's first entry: nothing. */
+/** The data of a new leader's first entry: empty. */
 export const NO_DATA = new Uint8Array();
 
 export interface ConfState {
@@ -41,7 +41,7 @@ export interface Snapshot extends EntryId {
   data: Uint8Array;
 }
 
-/** What must be on disk before anything that follows from it is said. */
+/** State that must be on disk before any message that depends on it is sent. */
 export interface HardState {
   term: number;
   vote: NodeId;
@@ -85,19 +85,19 @@ export interface Message {
   to: NodeId;
   from: NodeId;
   term: number;
-  /** Of the entry before the first one, or the last one of a candidate. */
+  /** Of the entry before the first one, or of a candidate's last one. */
   logTerm: number;
   index: number;
   entries: readonly Entry[];
   commit: number;
-  /** Of a hard state that is to be stored. */
+  /** Of a hard state to store. */
   vote: NodeId;
   snapshot: Snapshot | undefined;
   reject: boolean;
   rejectHint: number;
-  /** Of a read, or of a vote that a leader asked for; '' for none. */
+  /** Of a read, or of a vote request in a leadership transfer; '' for none. */
   context: string;
-  /** Sent once what the message asks for is stored. */
+  /** Sent once the data of this message is stored. */
   responses: readonly Message[];
 }
 
@@ -142,19 +142,19 @@ const RESPONSES: ReadonlySet<MessageType> = new Set<MessageType>([
   'MsgStorageApplyResp',
 ]);
 
-/** Whether it must not come over a network. */
+/** Whether a message is local: it must not come from the network. */
 export const isLocal = (type: MessageType): boolean => LOCAL.has(type);
 export const isResponse = (type: MessageType): boolean => RESPONSES.has(type);
 export const isStorage = (id: NodeId): boolean => id === APPEND_THREAD || id === APPLY_THREAD;
 
-/** Bytes that an entry takes beside its data: its term, index and type. */
+/** Bytes of an entry besides its data: its term, index and type. */
 const ENTRY_BYTES = 12;
 export const entryBytes = ({ data }: Entry): number => ENTRY_BYTES + data.length;
 export const bytesOf = (entries: readonly Entry[]): number => entries.reduce((sum, entry) => sum + entryBytes(entry), 0);
-/** What was proposed, without what carries it: a new leader's empty entry counts for nothing. */
+/** The bytes of the proposed data only: a new leader's empty entry counts as 0. */
 export const payloadBytes = (entries: readonly Entry[]): number => entries.reduce((sum, { data }) => sum + data.length, 0);
 
-/** As many of the first entries as do not exceed the bytes, and one at least. */
+/** As many of the first entries as fit into the bytes, and at least one. */
 export function limited(entries: readonly Entry[], maxBytes: number): readonly Entry[] {
   let bytes = 0;
   for (const [i, entry] of entries.entries()) {
@@ -164,7 +164,7 @@ export function limited(entries: readonly Entry[], maxBytes: number): readonly E
   return entries;
 }
 
-/** The proposal was not taken: there is no leader, a leader is being changed, or too much waits. */
+/** The proposal was not accepted: there is no leader, leadership is being transferred, or too many proposals wait. */
 export class ProposalDropped extends Error {
   constructor() {
     super('raft proposal dropped');

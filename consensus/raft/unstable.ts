@@ -1,10 +1,10 @@
-// The end of a log that is not on disk yet, and which part of it is being written.
+// The part of a log that is not on disk yet, and how much of it is being written.
 import type { Entry, EntryId, Snapshot } from './types.ts';
 
 export class Unstable {
   snapshot: Snapshot | undefined;
   #entries: Entry[] = [];
-  /** The index of the first entry here. */
+  /** The index of the first unstable entry. */
   offset: number;
   #isSnapshotInProgress = false;
   /** Entries below it are being written. */
@@ -48,7 +48,7 @@ export class Unstable {
     if (this.snapshot !== undefined) this.#isSnapshotInProgress = true;
   }
 
-  /** All up to an entry is on disk, unless others have taken their place since. */
+  /** Entries up to this one are on disk, unless others have replaced them since. */
   stableTo({ term, index }: EntryId): void {
     const known = this.term(index);
     if (known === undefined) return this.#log(`entry at index ${index} missing from unstable log; ignoring`);

@@ -1,10 +1,10 @@
-// Raft's messages, entries and snapshots as bytes. What comes from others is checked: a member can be broken, or hostile.
+// Raft's messages, entries and snapshots as bytes. Input from others is checked: a member can be broken or hostile.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { changesOf } from './config.ts';
 import type { ConfState, Entry, EntryType, HardState, Message, MessageType, Snapshot } from './types.ts';
 
-/** Of messages between members: a type's place is its number. */
+/** Types of messages between members: the position of a type is its number. */
 const TYPES: readonly MessageType[] = [
   'MsgProp',
   'MsgApp',
@@ -87,13 +87,13 @@ export function encodeMessage(one: Message): Uint8Array {
   ]);
 }
 
-/** @returns undefined where it is no message that one member sends another, or none that makes sense */
+/** @returns undefined if it is not a message between members, or an inconsistent one */
 export function decodeMessage(encoded: Uint8Array): Message | undefined {
   const one = parsed(encoded);
   return one !== undefined && isSound(one) ? one : undefined;
 }
 
-/** What Raft takes for granted of whoever speaks. */
+/** What Raft assumes of each message. */
 function isSound({ type, index, entries, snapshot }: Message): boolean {
   if (type === 'MsgSnap') return snapshot !== undefined && snapshot.index > 0;
   if (type === 'MsgProp' || type === 'MsgReadIndex') return entries.length > 0 && entries.every(isEntry);

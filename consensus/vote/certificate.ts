@@ -1,4 +1,4 @@
-// H agreeing votes over one claim: proof that anyone can check offline, given who the witnesses were.
+// H agreeing votes on one claim: a proof that can be checked offline, given the list of witnesses.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
 import { drawnBy, MAX_OBSERVERS } from '../../swarm/membership/observers.ts';
@@ -9,18 +9,18 @@ import { type Claim, claimFromWire, claimIdOf, claimToWire, type Vote, voteBytes
 
 const CERTIFICATE_VERSION = 1;
 const MAX_VOTES = 64;
-/** Fewer witnesses bear no liar. */
+/** Fewer witnesses tolerate no liar. */
 export const MIN_DRAWN = 4;
-/** Where some of those who would watch it are away, the next ones do. */
+/** If some observers are away, the next members in order take their place. */
 const AWAY = 3;
-/** Who makes the claim may not be asked; one more may be gone. */
+/** The claimant itself is not asked; one more may be down. */
 const MISSING = 2;
 
 export interface Certificate {
   claim: Claim;
-  /** Who was asked. The verifier compares it with its own roster. */
+  /** The members that were asked. The verifier compares them with its own roster. */
   witnesses: readonly PeerId[];
-  /** The `yes` votes, in order of witness. */
+  /** The `yes` votes, ordered by witness. */
   votes: readonly Vote[];
 }
 
@@ -46,7 +46,7 @@ export function decodeCertificate(bytes: Uint8Array): Certificate | undefined {
 
 export type CertificateCheck = { valid: true; signatures: number } | { valid: false; reason: string };
 
-/** Checks everything but expiry, which depends on when it is used: distinct witnesses, quorum, signatures, one claim. */
+/** Checks all but the expiry, which depends on the time of use: distinct witnesses, quorum, signatures, one claim. */
 export function verifyCertificate(
   crypto: Pick<Crypto, 'verify' | 'hash'>,
   swarmId: string,
@@ -60,19 +60,19 @@ export function verifyCertificate(
   const needed = certificateQuorum(witnesses.length);
   if (needed === 0 || votes.length < needed) return { valid: false, reason: `${votes.length} votes, ${needed} needed` };
   for (const vote of votes) {
-    if (vote.claimId !== claimId || vote.verdict !== 'yes') return { valid: false, reason: 'a vote is for something else' };
-    if (!witnesses.includes(vote.witness)) return { valid: false, reason: 'a voter was no witness' };
+    if (vote.claimId !== claimId || vote.verdict !== 'yes') return { valid: false, reason: 'a vote is for another claim' };
+    if (!witnesses.includes(vote.witness)) return { valid: false, reason: 'a voter is not a witness' };
     if (!crypto.verify(vote.witness, voteBytes(swarmId, vote), vote.signature))
       return { valid: false, reason: 'a signature is wrong' };
   }
   return { valid: true, signatures: votes.length };
 }
 
-/** Those that watch a member, and the next ones, who do where some of these are away. */
+/** The observers of a member, and the next members in order, which stand in for observers that are away. */
 export const drawnFor = (subject: PeerId, members: readonly PeerId[]): PeerId[] =>
   drawnBy('observer', subject, members, MAX_OBSERVERS + AWAY);
 
-/** Those that were asked are those that watch it, as good as all of them: who makes a claim does not choose who votes. */
+/** Whether the members that were asked are the observers, nearly all of them: a claimant does not choose who votes. */
 export function areDrawn(subject: PeerId, witnesses: readonly PeerId[], members: readonly PeerId[]): boolean {
   const drawn = new Set(drawnFor(subject, members));
   const least = Math.min(MAX_OBSERVERS, members.length - 1) - MISSING;

@@ -1,4 +1,4 @@
-// Claims and votes on the wire. A claim says "this anomaly is real"; a vote answers from the voter's own evidence.
+// Claims and votes on the wire. A claim states that an anomaly is real; a vote answers from the voter's own evidence.
 // Only enums and integers are signed: no free text can enter a vote.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, toHex, utf8 } from '../../swarm/dissemination/cbor.ts';
@@ -11,7 +11,7 @@ const WARRANT_VERSION = 2;
 /** With the declared check of a service, and perhaps a warrant; for members from 0.4.0 on. */
 const CHECK_VERSION = 3;
 const MAX_PATH_LENGTH = 200;
-/** As it may stand in a request line: without spaces, line ends, or what has to be escaped. */
+/** As in a request line: no spaces, no line ends, no characters that need escapes. */
 export const PLAIN_PATH = /^\/[\x21-\x7e]*$/;
 const NONCE_BYTES = 16;
 const CLAIM_DOMAIN = 'kalos/claim';
@@ -30,7 +30,7 @@ export const CLAIM_KINDS = [
 ] as const;
 export type ClaimKind = (typeof CLAIM_KINDS)[number];
 
-/** What others see of a member that is neither well nor down: anybody who watches it may claim that. */
+/** What others see of a gray member, neither healthy nor down: each of its observers may claim it. */
 export const GRAY_KINDS = ['slow', 'lossy', 'skewed'] as const satisfies readonly ClaimKind[];
 export type GrayKind = (typeof GRAY_KINDS)[number];
 export const isGray = (kind: ClaimKind): kind is GrayKind => GRAY_KINDS.some((one) => one === kind);
@@ -38,7 +38,7 @@ export const isGray = (kind: ClaimKind): kind is GrayKind => GRAY_KINDS.some((on
 export const VERDICTS = ['yes', 'no', 'abstain'] as const;
 export type VoteVerdict = (typeof VERDICTS)[number];
 
-/** What a voter's verdict rests on. Append only. */
+/** The evidence of a voter's verdict. Append only. */
 export const VOTE_REASONS = [
   'port-refused',
   'port-silent',
@@ -94,15 +94,15 @@ export function canRefute(kind: ClaimKind, reason: VoteReason): boolean {
   return STRENGTH_OF_REASON[reason] >= STRENGTH_OF_CLAIM[kind];
 }
 
-/** One change that a claim asks leave for: a certificate over the claim is good for exactly this, once. */
+/** The change that a claim asks an authorization for: a certificate of the claim is valid for this change, once. */
 export interface Warrant {
   plan: string;
   /** Hash of the tools, their versions and their arguments. */
   calls: Uint8Array;
-  /** Hash of what the change is to be made on, as it was found. */
+  /** Hash of the target as it was before the change. */
   precondition: Uint8Array;
   nonce: Uint8Array;
-  /** Of the subject's certificate of membership. */
+  /** The epoch of the subject's membership certificate. */
   epoch: number;
   /** The coordinator's term. */
   term: number;
@@ -111,17 +111,17 @@ export interface Warrant {
 export interface Claim {
   subject: PeerId;
   kind: ClaimKind;
-  /** What on the subject: a service's name or a policy's. Data, never interpreted. */
+  /** The target on the subject: the name of a service or a policy. Data, never interpreted. */
   target: string;
-  /** The TCP port that witnesses may probe on the subject's host; undefined where none was declared. */
+  /** The TCP port that witnesses may probe on the subject's host; undefined if none is declared. */
   port: number | undefined;
   fromMs: number;
   expiresAtMs: number;
   /** Hash of the subject's own evidence. */
   evidenceDigest: Uint8Array;
-  /** Undefined where the question is only whether it is so. */
+  /** Undefined if no change follows from the claim. */
   warrant?: Warrant | undefined;
-  /** The check that failed on the subject, for its witnesses to run on the port; undefined where they cannot. */
+  /** The check that failed on the subject, which witnesses run on the port; undefined if they cannot. */
   check?: RemoteCheck | undefined;
 }
 
@@ -212,7 +212,7 @@ export function claimToWire(claim: Claim): unknown[] {
   return wanted === undefined ? [CLAIM_VERSION, ...fields] : [WARRANT_VERSION, ...fields, wanted];
 }
 
-/** Whether a path is short and plain enough to be asked for by witnesses. */
+/** Whether a path is short and plain enough for witnesses to request it. */
 export function isClaimable(check: RemoteCheck): boolean {
   return check.kind === 'tcp' || checkSchema.safeParse(['http', check.path]).success;
 }
@@ -221,7 +221,7 @@ export function claimFromWire(wire: unknown): Claim | undefined {
   const parsed = claimSchema.safeParse(wire);
   if (!parsed.success) return undefined;
   const [version, subject, kind, target, port, fromMs, expiresAtMs, evidenceDigest, wanted, checked] = parsed.data;
-  // What is signed says by its version whether leave is asked for, and whether there is a check.
+  // The version in the signed bytes tells whether there is a warrant, and whether there is a check.
   if ((version === CHECK_VERSION) !== (checked !== undefined)) return undefined;
   if (version !== CHECK_VERSION && (version === WARRANT_VERSION) !== (wanted !== undefined && wanted !== null)) return undefined;
   if (version === CLAIM_VERSION && wanted !== undefined) return undefined;

@@ -1,4 +1,4 @@
-// Proof of a lie: two different votes over one claim, both signed by one witness. Whoever holds it can show it to anybody.
+// Proof of equivocation: two different votes on one claim, both signed by one witness. Any member can check it.
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import { decodeVoteMessage, type Vote, voteBytes } from './claim.ts';
@@ -14,7 +14,7 @@ const voteIn = (bytes: Uint8Array): Vote | undefined => {
   return message?.type === 'vote' ? message.vote : undefined;
 };
 
-/** Whose lie it proves; undefined where it proves none. */
+/** The witness that it convicts; undefined if it proves nothing. */
 export function equivocatorOf(crypto: Pick<Crypto, 'verify'>, swarmId: string, proof: Equivocation): PeerId | undefined {
   const [first, second] = [voteIn(proof.first), voteIn(proof.second)];
   if (first === undefined || second === undefined || first.claimId !== second.claimId || first.witness !== second.witness)

@@ -1,5 +1,5 @@
-// Both sides of an anomaly vote. As claimant: ask the subject's witnesses, count each once, and certify, refute or give
-// up at the deadline. As witness: gather evidence of one's own, sign one vote per claim, and never a second one.
+// Both sides of a vote on an anomaly. Claimant: asks the subject's witnesses, counts each vote once, and certifies, refutes or gives up at
+// the deadline. Witness: collects its own evidence and signs one vote on a claim, never a second one.
 import { equalBytes } from '../../swarm/dissemination/cbor.ts';
 import type { Crypto } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
@@ -27,7 +27,7 @@ export const CLAIM_LIFE_MS = 60_000;
 /** Clock difference between peers that a claim's times may show. */
 export const CLOCK_TOLERANCE_MS = 3_600_000;
 const MAX_OPEN_CLAIMS = 64;
-/** Votes remembered, so that none is given twice. */
+/** Votes that are remembered, so that none is cast twice. */
 const MAX_VOTES_CAST = 1_024;
 /** Claims of one subject that are considered in a minute: a flood costs its witnesses no more than this. */
 const MAX_CLAIMS_PER_MINUTE = 30;
@@ -43,14 +43,14 @@ const MAX_FLOORS = 10_000;
 interface Cast {
   vote: Vote;
   asker: PeerId;
-  /** Of the claim. */
+  /** When the claim was made. */
   fromMs: number;
   nth: number;
 }
 
 const castToWire = ({ vote, asker, fromMs, nth }: Cast): unknown[] => [nth, asker, fromMs, voteToWire(vote)];
 
-/** As it was kept; before 0.4.0 the vote alone. */
+/** As stored; before 0.4.0 the vote alone. */
 function castFromWire(wire: unknown): Cast | undefined {
   const before = voteFromWire(wire);
   if (before !== undefined) return { vote: before, asker: '', fromMs: Number.NEGATIVE_INFINITY, nth: -1 };
@@ -80,7 +80,7 @@ export type VotingNotice =
   | { kind: 'evidence-wanted'; claimId: string; claim: Claim }
   | { kind: 'decided'; result: VoteResult }
   | { kind: 'voted'; claim: Claim; vote: Vote }
-  /** One witness signed two different votes over one claim: proof of a lie. */
+  /** One witness signed two different votes on one claim: proof of equivocation. */
   | { kind: 'equivocation'; witness: PeerId; first: Vote; second: Vote };
 
 type TimerId = `deadline ${string}`;
@@ -137,7 +137,7 @@ export class Voting implements Core<VotingInput, VoteMessage, VotingNotice, Time
     return [...asks, { kind: 'timer', id: `deadline ${claimId}`, afterMs: VOTE_DEADLINE_MS }];
   }
 
-  /** The subject itself claims; what others can see of it, they do. */
+  /** Only the subject itself may claim this, except for what its observers can see. */
   #consider(from: PeerId, claim: Claim, now: Instant): Effects {
     const claimId = claimIdOf(this.#swarmId, claim, this.#crypto.hash);
     const given = this.#cast.get(claimId);
@@ -152,7 +152,7 @@ export class Voting implements Core<VotingInput, VoteMessage, VotingNotice, Time
     return [{ kind: 'notice', notice: { kind: 'evidence-wanted', claimId, claim } }];
   }
 
-  /** Votes that were given before a restart: none is given twice, or it would pass for a lie. */
+  /** Restores the votes from before a restart: a second, different vote would count as equivocation. */
   recall(kept: readonly unknown[], floors: readonly (readonly [PeerId, number])[] = []): void {
     const casts = kept.flatMap((one) => castFromWire(one) ?? []).sort((a, b) => a.nth - b.nth);
     for (const cast of casts) this.#cast.set(cast.vote.claimId, cast);
@@ -185,7 +185,7 @@ export class Voting implements Core<VotingInput, VoteMessage, VotingNotice, Time
     ];
   }
 
-  /** The oldest votes go; and nothing that their askers claimed before is voted on again: it might be voted on otherwise. */
+  /** Drops the oldest votes. Older claims of the same askers get no vote, which could differ from the dropped one. */
   #forget(): Effects {
     const floors: Effects = [];
     for (const [oldest, { asker, fromMs }] of this.#cast) {
@@ -236,7 +236,7 @@ export class Voting implements Core<VotingInput, VoteMessage, VotingNotice, Time
   }
 }
 
-/** What a vote says, as far as its evidence is as strong as the claim's own. */
+/** The verdict of a vote, or an abstention if its evidence is weaker than the claim's. */
 function counted({ verdict, reason }: Vote, { kind }: Claim): VoteVerdict {
   return verdict === 'no' && !canRefute(kind, reason) ? 'abstain' : verdict;
 }

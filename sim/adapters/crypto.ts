@@ -1,13 +1,13 @@
-// Cryptography as a model: signatures of the real size that only the holder of a key can make, because verifying recomputes
-// them from a secret that the simulator alone knows. Hashes are real SHA-256: exact on every machine. What real signatures
-// would have cost is counted. `Ed25519Crypto` can take its place, with keys from the seed.
+// Modelled cryptography: signatures of the real size that only the owner of a key can create, because a check recomputes them from a secret
+// that only the simulator knows. Hashes are real SHA-256, the same on every machine. The cost of real signatures is counted.
+// `Ed25519Crypto` can replace it, with keys from the seed.
 import { createHash } from 'node:crypto';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import { type Crypto, PEER_KEY_BYTES, SIGNATURE_BYTES } from '../../swarm/ports/crypto.ts';
 import type { PeerId } from '../../swarm/ports/transport.ts';
 
 const PREFIX = 'sim';
-/** What signatures cost: Ed25519 by OpenSSL on a machine of 2024, one core. */
+/** The cost of signatures: Ed25519 by OpenSSL on a machine of 2024, one core. */
 const SIGN_MS = 0.04;
 const VERIFY_MS = 0.1;
 
@@ -34,13 +34,13 @@ export class ModelledCrypto implements Crypto {
   signed = 0;
   verified = 0;
 
-  /** @param secret of the whole simulated world: what makes tokens unforgeable within it. */
+  /** @param secret of the whole simulated world: it makes signatures unforgeable within it */
   constructor(self: PeerId, secret: Uint8Array) {
     this.self = self;
     this.#secret = new Uint32Array(sha256(secret).buffer);
   }
 
-  /** A keyed mix of all bytes: 128 bits, repeated up to the size of a signature. No hash that withstands cryptanalysis; nobody does any here. */
+  /** A keyed mix of all bytes: 128 bits, repeated up to the size of a signature. It need not withstand cryptanalysis. */
   #token(peer: PeerId, bytes: Uint8Array): Uint32Array {
     let [a = 0, b = 0, c = 0, d = 0] = this.#secret;
     const mix = (value: number): void => {
@@ -59,7 +59,7 @@ export class ModelledCrypto implements Crypto {
     return words;
   }
 
-  /** CPU that real signatures would have taken so far. */
+  /** The CPU time that real signatures would have used so far. */
   get costMs(): number {
     return this.signed * SIGN_MS + this.verified * VERIFY_MS;
   }

@@ -1,7 +1,7 @@
-// Runs a simulation's steps as turns of Node's event loop, so that every promise that a step settled has run to its end before
-// the next one. Nothing in a simulation waits for real I/O: after a turn the microtask queue is empty, in the same order each time.
+// Runs a simulation's steps as turns of Node's event loop, so that all promises that a step settled have run before the next step. No part
+// of a simulation waits for real I/O: after a turn the microtask queue is empty, and its order is the same each time.
 
-/** Turns queued at once: Node runs them in a row, and looks at the world outside only between the rows. */
+/** Turns in one batch: Node runs them in a row, and polls for real events only between batches. */
 const ROW = 512;
 
 /** Steps until one returns false. @throws what a step throws. */

@@ -1,4 +1,4 @@
-// What happened, in order, folded into one hash: two runs with equal hashes did the same things at the same times.
+// The events of a run, in order, folded into one hash: two runs with equal hashes did the same things at the same times.
 import { createHash } from 'node:crypto';
 
 export interface TraceEvent {
@@ -6,18 +6,18 @@ export interface TraceEvent {
   atMs: number;
   node: string;
   text: string;
-  /** Its number among all that the hash is over. */
+  /** Its number among all events in the hash. */
   event: number;
 }
 
-/** What the network carries, as numbers in the hash. */
+/** Kinds of network traffic, as numbers in the hash. */
 export const CARRIED = { message: 1, request: 2, answer: 3, refusal: 4, dial: 5, close: 6, gossip: 7, duplicate: 8 } as const;
 export type Carried = keyof typeof CARRIED;
 
 const MAX_KEPT = 200_000;
 
 export class Trace {
-  /** 128 bits that every event is mixed into: cheap, since there are millions; SHA-256 makes the digest of them. */
+  /** 128 bits of state that every event is mixed into: cheap, since there are millions of events. SHA-256 of it is the digest. */
   #a = 0x243f6a88;
   #b = 0x85a308d3;
   #c = 0x13198a2e;
@@ -34,7 +34,7 @@ export class Trace {
     if (this.kept.length < MAX_KEPT) this.kept.push({ atMs, node, text, event: this.count });
   }
 
-  /** An event that only the hash needs: something that arrived. */
+  /** An event that only the hash needs: an arrival. */
   fold(atMs: number, what: Carried, from: number, to: number, bytes: number): void {
     this.count++;
     this.#mix(Math.round(atMs * 1000));

@@ -1,4 +1,4 @@
-// Many seeds at a time: each worker process runs one after another, so that a run is the same alone and among others.
+// Many seeds in parallel: each worker process runs one after another, so that a run is the same alone and among others.
 import { fork } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { type RunReport, runScenario } from '../run.ts';
@@ -13,7 +13,7 @@ export interface SeedJob {
   protocolsOnly: boolean;
 }
 
-/** What of a run is kept of each of many. */
+/** The part of a report that is kept for each of many runs. */
 export type SeedResult = Pick<
   RunReport,
   'scenario' | 'nodes' | 'seed' | 'simulatedMs' | 'realMs' | 'traceHash' | 'violations'
@@ -38,7 +38,7 @@ export async function runSeed({ scenario, ...job }: SeedJob): Promise<SeedResult
   };
 }
 
-/** The other end of `runSeeds`: answers jobs until its parent is gone. */
+/** The worker side of `runSeeds`: runs jobs until its parent exits. */
 export function serveSeeds(): Promise<void> {
   process.on('message', (job: SeedJob) => {
     runSeed(job).then(
@@ -49,7 +49,7 @@ export function serveSeeds(): Promise<void> {
   return new Promise((resolve) => process.once('disconnect', resolve));
 }
 
-/** @param entry the program that serves `sim worker`. @throws where a run fails, as against being violated. */
+/** @param entry the program that serves `sim worker`. @throws if a run fails with an error; a violation is no error. */
 export async function runSeeds(
   entry: string,
   jobs: readonly SeedJob[],
@@ -74,7 +74,7 @@ export async function runSeeds(
         onResult(result);
         give();
       });
-      child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a worker ended with ${code}`))));
+      child.on('exit', (code) => (code === 0 ? resolve() : reject(new Error(`a worker exited with ${code}`))));
       give();
     });
   const workers = Math.min(jobs.length, availableParallelism());

@@ -1,18 +1,18 @@
-// What a checker is: it looks at a cluster from outside, all along and in the end, and says what must not be.
+// The interface of checkers: a checker observes a cluster from outside, during the run and at its end, and reports violations.
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Cluster } from '../cluster.ts';
 
 export interface Checker {
   readonly name: string;
-  /** Before anything runs. */
+  /** Before the run. */
   begin?(cluster: Cluster): void;
   /** Each virtual second. */
   each?(cluster: Cluster): void;
-  /** After the calm. */
+  /** After the recovery phase. */
   end?(cluster: Cluster): void | Promise<void>;
 }
 
-/** Some of many, other ones each time, so that a look at a thousand machines stays cheap. */
+/** A sample, different each time, so that a check of a thousand machines stays cheap. */
 export function someOf<T>(all: readonly T[], most: number, turn: number): T[] {
   if (all.length <= most) return [...all];
   const from = (turn * most) % all.length;

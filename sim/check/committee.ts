@@ -1,5 +1,5 @@
-// Checkers of the committee: one coordinator a term, who leads no minority; votes that bind; logs that match; and, in the end, one
-// coordinator for all and voters enough, unless the disks of a majority are gone.
+// Checkers of the committee: one leader a term, never of a minority; one vote a term; matching logs. At the end one leader for all and
+// enough voters, unless a majority lost its disks.
 import type { DecisionState } from '../../consensus/decisions/state.ts';
 import { isPart, unpacked } from '../../consensus/raft/frames.ts';
 import type { ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
@@ -13,22 +13,22 @@ import type { Running, SimulatedNode } from '../node.ts';
 import { RaftChecks } from '../raft/checks.ts';
 import { type Checker, nameOf, someOf } from './checker.ts';
 
-/** A coordinator that cannot reach a majority has so long to step down. */
+/** A leader without a majority must step down within this time. */
 const STEP_DOWN_MS = 12_000;
-/** Of a swarm of three members, or more. */
+/** For swarms of three members or more. */
 const MIN_VOTERS = 3;
-/** Of a frame: what comes before its message. */
+/** The header of a frame, before its message. */
 const HEADER_BYTES = 12;
 const MAX_VIEWERS = 12;
 
-/** No two agents take themselves for the coordinator of one term, none coordinates a minority; in the end all agree on one. */
+/** A term has at most one leader, and no leader has only a minority. At the end all members agree on one. */
 export class CoordinatorChecker implements Checker {
   readonly name = 'coordinator';
   readonly #coordinators = new Map<number, string>();
   readonly #byTerm = new Map<number, PeerId>();
-  /** Since when a coordinator has been without a majority. */
+  /** Since when a leader has been without a majority. */
   readonly #cutOffMs = new Map<SimulatedNode, number>();
-  /** Who votes, as far as any log says. */
+  /** The newest configuration in any log. */
   #newest: { applied: number; conf: ConfState } | undefined;
 
   each(cluster: Cluster): void {
@@ -44,13 +44,12 @@ export class CoordinatorChecker implements Checker {
       }
       this.#reach(cluster, node);
       const other = this.#coordinators.get(term);
-      if (other !== undefined && other !== node.name)
-        cluster.violation(`two coordinators in term ${term}: ${other} and ${node.name}`);
+      if (other !== undefined && other !== node.name) cluster.violation(`two leaders in term ${term}: ${other} and ${node.name}`);
       this.#coordinators.set(term, node.name);
     }
   }
 
-  /** Whom they hold for the coordinator of their term is one and the same. */
+  /** All members of a term follow the same leader. */
   #followed(cluster: Cluster, node: SimulatedNode, term: number, coordinator: PeerId | undefined): void {
     if (coordinator === undefined || node.profile.lies.size > 0) return;
     const other = this.#byTerm.get(term);
@@ -71,20 +70,20 @@ export class CoordinatorChecker implements Checker {
     const sinceMs = this.#cutOffMs.get(node) ?? scheduler.nowMs;
     this.#cutOffMs.set(node, sinceMs);
     if (scheduler.nowMs - sinceMs > STEP_DOWN_MS)
-      cluster.violation(`${node.name} coordinates though it reaches ${reached.length} of ${voters.length} voters only`);
+      cluster.violation(`${node.name} is leader but reaches only ${reached.length} of ${voters.length} voters`);
   }
 
   end(cluster: Cluster): void {
     const named = new Set(cluster.running().map(({ running }) => running.swarm.consensus.committee.coordinator));
     const alive = [...named].every((peer) => peer !== undefined && cluster.byPeer(peer)?.running !== undefined);
     if ((named.size !== 1 || !alive) && !this.#isLost(cluster))
-      cluster.violation(`no single coordinator: ${[...named].map((peer) => nameOf(cluster, peer)).join(', ')}`);
+      cluster.violation(`not one leader: ${[...named].map((peer) => nameOf(cluster, peer)).join(', ')}`);
     const voters = this.#newest?.conf.voters.length ?? 0;
     if (voters < MIN_VOTERS && cluster.running().length >= MIN_VOTERS && !this.#isLost(cluster))
-      cluster.violation(`the committee has ${voters} voters only`);
+      cluster.violation(`the committee has only ${voters} voters`);
   }
 
-  /** A majority of those who vote have lost their disks: only people can say what holds then. */
+  /** A majority of the voters have lost their disks: then only a person can recover the committee. */
   #isLost(cluster: Cluster): boolean {
     const logs = new Set(cluster.running().flatMap(({ running }) => running.swarm.consensus.committee.log.current?.id ?? []));
     const voters = this.#newest?.conf.voters ?? [];
@@ -92,11 +91,11 @@ export class CoordinatorChecker implements Checker {
   }
 }
 
-/** Whoever votes has one vote a term, whatever becomes of it; and what the logs hold is what Raft promises. */
+/** Each voter has one vote a term, also after a restart; and the logs satisfy Raft's invariants. */
 export class RaftChecker implements Checker {
   readonly name = 'raft';
   readonly #checks = new RaftChecks();
-  #told = 0;
+  #reported = 0;
   readonly #led = new WeakMap<ReplicatedLog, number>();
   readonly #applied = new WeakMap<ReplicatedLog, number>();
 
@@ -111,7 +110,7 @@ export class RaftChecker implements Checker {
         if (message === undefined || !isVote) continue;
         const choice = message.type === 'MsgVote' ? message.from : message.to;
         const key = `${message.from} in term ${message.term}`;
-        if ((votes.get(key) ?? choice) !== choice) cluster.violation(`${key} gave its vote twice`);
+        if ((votes.get(key) ?? choice) !== choice) cluster.violation(`${key} voted twice`);
         votes.set(key, choice);
       }
     });
@@ -123,8 +122,8 @@ export class RaftChecker implements Checker {
       if (failures > 0) cluster.violation(`the log of ${node.name} has stopped`);
       if (replica !== undefined) this.#look(replica);
     }
-    for (const violation of this.#checks.violations.slice(this.#told)) cluster.violation(violation);
-    this.#told = this.#checks.violations.length;
+    for (const violation of this.#checks.violations.slice(this.#reported)) cluster.violation(violation);
+    this.#reported = this.#checks.violations.length;
   }
 
   #look(replica: ReplicatedLog): void {
@@ -142,14 +141,14 @@ export class RaftChecker implements Checker {
   }
 }
 
-/** One turn in so many looks at states too that no decision has changed: to encode them is most of what checking costs. */
+/** Every n-th check also checks unchanged states: their encoding is most of the cost. */
 const LOOKED_AGAIN = 8;
 
-/** All who know the decisions up to one place hold the same; in the end all know the newest, unless most voters lost their disks. */
+/** Members with decisions up to the same index have the same state. At the end all have the newest, unless most voters lost their disks. */
 export class DecisionsChecker implements Checker {
   readonly name = 'decisions';
   readonly #states = new Map<number, { hex: string; by: string }>();
-  /** Up to where each was looked at. */
+  /** The index up to which each state was checked. */
   readonly #seen = new WeakMap<DecisionState, number>();
   #turn = 0;
 
@@ -167,7 +166,7 @@ export class DecisionsChecker implements Checker {
     const hex = toHex(node.crypto.hash(state.encode()));
     const known = this.#states.get(state.index);
     if (known !== undefined && known.hex !== hex)
-      cluster.violation(`${node.name} holds other decisions up to ${state.index} than ${known.by}`);
+      cluster.violation(`${node.name} and ${known.by} differ in decisions up to ${state.index}`);
     this.#states.set(state.index, { hex, by: node.name });
   }
 
@@ -176,6 +175,6 @@ export class DecisionsChecker implements Checker {
     const indexes = new Set(cluster.running().map(({ running }) => running.swarm.consensus.decisions.state.index));
     const leads = cluster.running().some(({ node, running }) => running.swarm.consensus.committee.coordinator === node.peer);
     if (indexes.size > 1 && leads)
-      cluster.violation(`decisions are known up to ${[...indexes].sort((a, b) => a - b).join(', ')}`);
+      cluster.violation(`members have decisions up to ${[...indexes].sort((a, b) => a - b).join(', ')}`);
   }
 }

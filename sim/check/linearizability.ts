@@ -1,32 +1,31 @@
-// Whether a history of concurrent operations could have happened one at a time, each somewhere between its call and its return:
-// the search of Wing and Gong with Lowe's memory of what was tried, on each part of the history that stands alone (Horn and
-// Kroening), such as each key.
+// Whether a history of concurrent operations could have happened one at a time, each between its call and its return: the search of Wing and
+// Gong with Lowe's cache of tried states, on each independent part of the history (Horn and Kroening), such as each key.
 
 export interface Operation<Input, Output> {
   input: Input;
-  /** undefined: nobody knows what came of it; it may take effect at any time after its call, or never. */
+  /** undefined: the result is unknown; it may take effect at any time after its call, or never. */
   output: Output | undefined;
-  /** Any measure of time in which all are told; what returns as another is called was before it. */
+  /** Any common measure of time; if one operation returns when another is called, it was before that. */
   called: number;
   returned: number;
 }
 
-/** How one object behaves alone. States are compared by identity. */
+/** The sequential behaviour of one object. States are compared by identity. */
 export interface Model<State, Input, Output> {
   initial: State;
-  /** @returns the next state, or undefined where no such output can be */
+  /** @returns the next state; undefined if such an output is impossible */
   step(state: State, input: Input, output: Output | undefined): State | undefined;
-  /** What an operation is about: operations about different things do not concern each other. */
+  /** The object of an operation: operations on different objects are independent. */
   partOf(input: Input): string;
 }
 
 export type Linearizability<Input, Output> =
   | { ok: true }
-  /** `part` cannot have happened; `longest` is as far as any order came. */
+  /** `part` is not linearizable; `longest` is the longest valid order. */
   | { ok: false; part: string; longest: Operation<Input, Output>[] }
   | { ok: 'unknown'; part: string };
 
-/** @param givesUp asked now and then whether to stop without an answer */
+/** @param givesUp called periodically: whether to stop without an answer */
 export function linearizability<State, Input, Output>(
   model: Model<State, Input, Output>,
   history: readonly Operation<Input, Output>[],
@@ -39,7 +38,7 @@ export function linearizability<State, Input, Output>(
     parts.set(part, operations);
     operations.push(operation);
   }
-  // In turns: one part that cannot have happened says enough, however long the others would take.
+  // Alternately: one part that is not linearizable is enough, however long the others would take.
   const searches = new Map([...parts].map(([part, operations]) => [part, new Search(model, operations)]));
   while (searches.size > 0) {
     for (const [part, search] of searches) {
@@ -53,10 +52,10 @@ export function linearizability<State, Input, Output>(
   return { ok: true };
 }
 
-/** A call or a return, in a list from which those of operations that are placed are taken out. */
+/** A call or a return, in a linked list from which placed operations are removed. */
 interface Event {
   id: number;
-  /** Of a call, its return. */
+  /** The return of a call. */
   match: Event | undefined;
   previous: Event | undefined;
   next: Event | undefined;
@@ -68,7 +67,7 @@ function eventsOf(operations: readonly Operation<unknown, unknown>[]): Event {
     { id, at: called, isCall: true },
     { id, at: output === undefined ? Number.POSITIVE_INFINITY : returned, isCall: false },
   ]);
-  // Of one moment returns come last: what only touches may be in either order.
+  // At equal times returns come last: operations that only touch may be in either order.
   events.sort((a, b) => (a.at === b.at ? Number(b.isCall) - Number(a.isCall) : a.at < b.at ? -1 : 1));
   const head: Event = { id: -1, match: undefined, previous: undefined, next: undefined };
   const calls = new Map<number, Event>();
@@ -121,7 +120,7 @@ class Search<State, Input, Output> {
     this.#entry = this.#head.next;
   }
 
-  /** @returns true, or the longest order that was found where there is none; undefined: not known yet */
+  /** @returns true, or the longest order that was found if there is no complete one; undefined: not known yet */
   run(turns: number): true | Operation<Input, Output>[] | undefined {
     for (let turn = 0; turn < turns; turn++) {
       if (this.#head.next === undefined) return true;
@@ -132,7 +131,7 @@ class Search<State, Input, Output> {
     return undefined;
   }
 
-  /** Puts an operation next in order. @returns whether that can be, and was not tried before */
+  /** Places an operation next. @returns whether that is possible and was not tried before */
   #place(call: Event): boolean {
     const { input, output } = this.#operations[call.id] as Operation<Input, Output>;
     const next = this.#model.step(this.#state, input, output);
@@ -148,7 +147,7 @@ class Search<State, Input, Output> {
     return true;
   }
 
-  /** What is not placed returns here: the order so far is wrong somewhere. @returns whether there is another to try */
+  /** An operation returns before it is placed: the order so far is wrong. @returns whether there is another to try */
   #takeBack(): boolean {
     if (this.#order.length > this.#longest.length) this.#longest = this.#order.map(({ call }) => call.id);
     const last = this.#order.pop();
@@ -161,7 +160,7 @@ class Search<State, Input, Output> {
   }
 }
 
-/** Which operations are placed, and a hash of them that follows each change. */
+/** The set of placed operations, with an incremental hash. */
 class Placed {
   readonly bits: Uint32Array;
   hash = 0;
@@ -185,7 +184,7 @@ function mixed(id: number): number {
   return hash ^ (hash >>> 16);
 }
 
-/** What is placed and what state that led to: a second time it leads nowhere new. */
+/** Pairs of placed operations and state that were tried: a second time they lead nowhere new. */
 class Tried<State> {
   readonly #known = new Map<number, { bits: Uint32Array; state: number }[]>();
   readonly #states = new Map<State, number>();
@@ -211,10 +210,10 @@ export type RegisterInput =
   | { kind: 'write'; key: string; value: string }
   | { kind: 'append'; key: string; value: string }
   | { kind: 'cas'; key: string; from: string; to: string };
-/** What was read; whether a compare-and-set found what it compared with. A write's says nothing. */
+/** The value read; whether a compare-and-set succeeded. The output of a write is empty. */
 export type RegisterOutput = string | boolean | null;
 
-/** What a register holds; appended to again and again, the same text is the same object, and none is compared to be found. */
+/** The value of a register. Appends share objects: the same text is the same object, so that no texts are compared. */
 class Content {
   readonly text: string | null;
   readonly #longer = new Map<string, Content>();

@@ -1,5 +1,5 @@
-// Checkers of the machines: what is done to them, that what is broken is healed or told, that nothing else is touched, and that
-// nobody keeps more than it may.
+// Checkers of the machines: actions are within limits, faults are repaired or escalated, nothing else is changed, and tables stay within
+// their limits.
 import { decodeCertificate, verifyCertificate } from '../../consensus/vote/certificate.ts';
 import { MIN_WITNESSES } from '../../node/action/authorization.ts';
 import { STORM_CHANGES, STORM_WITHIN_MS } from '../../node/action/guard.ts';
@@ -12,11 +12,11 @@ import type { ChangeEvent } from '../machine/changes.ts';
 import type { SimulatedNode } from '../node.ts';
 import { type Checker, someOf } from './checker.ts';
 
-/** Uses of one tool on one target, undos aside, in a while. */
+/** Uses of one tool on one target within a time, without undos. */
 const MAX_USES = ORDINARY_RATE.uses;
 const USES_WITHIN_MS = ORDINARY_RATE.withinMs;
 
-/** No step twice, no two changes at once on one thing, no more than the brakes allow, and nothing done to who has no part in it. */
+/** No step runs twice, a target has one change at a time, limits are kept, and services without a fault are not changed. */
 export class ActionChecker implements Checker {
   readonly name = 'actions';
 
@@ -36,13 +36,13 @@ export class ActionChecker implements Checker {
   }
 }
 
-/** What all machines have in common: certificates that were used, and disruptive changes under way. */
+/** State of all machines: certificates that were used, and disruptive changes in progress. */
 interface Shared {
   readonly nonces: Set<string>;
   readonly underWay: Set<string>;
 }
 
-/** What is under way on one machine. */
+/** The changes in progress on one machine. */
 class Watched {
   readonly #cluster: Cluster;
   readonly #node: SimulatedNode;
@@ -52,7 +52,7 @@ class Watched {
   #armedMs: number[] = [];
   #wipes = 0;
   /** Changes at a time. */
-  readonly #most: number;
+  readonly #maxOpen: number;
   readonly #shared: Shared;
   readonly #critical: ReadonlySet<string>;
 
@@ -60,7 +60,7 @@ class Watched {
     this.#cluster = cluster;
     this.#shared = shared;
     this.#critical = new Set(cluster.settings.services.filter(({ critical }) => critical === true).map(({ name }) => name));
-    this.#most = cluster.settings.engine.maxConcurrent ?? MAX_OPEN;
+    this.#maxOpen = cluster.settings.engine.maxConcurrent ?? MAX_OPEN;
     this.#node = node;
   }
 
@@ -85,43 +85,42 @@ class Watched {
     const targets = new Set(primitives.flatMap((primitive) => this.#targetOf(primitive)));
     for (const [other, held] of this.#open) {
       const both = [...targets].find((target) => held.has(target));
-      if (both !== undefined) this.#wrong(`${other} and ${id} change ${both} at once`);
+      if (both !== undefined) this.#wrong(`${other} and ${id} change ${both} at the same time`);
     }
     this.#open.set(id, targets);
     if ([...targets].some((target) => this.#critical.has(target))) this.#warranted(id);
-    if (this.#open.size > this.#most) this.#wrong(`${this.#open.size} changes at once`);
+    if (this.#open.size > this.#maxOpen) this.#wrong(`${this.#open.size} changes at the same time`);
     if (this.#wipes !== this.#node.past.wipes) this.#armedMs = []; // the agent remembers on its disk
     this.#wipes = this.#node.past.wipes;
     this.#armedMs = [...this.#armedMs, nowMs].filter((ms) => nowMs - ms < STORM_WITHIN_MS);
     if (this.#armedMs.length > STORM_CHANGES)
-      this.#wrong(`${this.#armedMs.length} changes in ${STORM_WITHIN_MS / 1_000} s: more than the brake for storms allows`);
+      this.#wrong(`${this.#armedMs.length} changes in ${STORM_WITHIN_MS / 1_000} s: over the storm limit`);
   }
 
-  /** What is done to a critical service, nobody being there to approve it, has the leave of enough witnesses for just this, and is one of few at once. */
+  /** A change to a critical service has a certificate of enough witnesses for exactly this change, and is one of few at the same time. */
   #warranted(id: string): void {
     const incident = this.#node.agent?.parts.memory.incidents().find((one) => id.startsWith(`${one.id}-`));
     const bytes = Uint8Array.from(atob(incident?.certificate ?? ''), (char) => char.charCodeAt(0));
     const certificate = decodeCertificate(bytes);
     const warrant = certificate?.claim.warrant;
-    if (certificate === undefined || warrant === undefined)
-      return this.#wrong(`${id} is disruptive, and nobody has certified it`);
+    if (certificate === undefined || warrant === undefined) return this.#wrong(`${id} is disruptive and not certified`);
     const { crypto } = this.#cluster.node(0);
     const check = verifyCertificate(crypto, this.#cluster.swarmId, certificate);
     if (!check.valid) this.#wrong(`${id}: ${check.reason}`);
     if (warrant.plan !== id || certificate.claim.subject !== this.#node.peer)
-      this.#wrong(`${id} is done with the certificate of ${warrant.plan}`);
+      this.#wrong(`${id} uses the certificate of ${warrant.plan}`);
     if (certificate.witnesses.length < MIN_WITNESSES)
-      this.#wrong(`${id} is certified by ${certificate.witnesses.length} witnesses only`);
+      this.#wrong(`${id} is certified by only ${certificate.witnesses.length} witnesses`);
     const { nonces, underWay } = this.#shared;
     const nonce = toHex(warrant.nonce);
     if (nonces.has(nonce)) this.#wrong(`${id}: its certificate was used before`);
     nonces.add(nonce);
     underWay.add(`${this.#node.name} ${id}`);
     const most = Math.max(1, Math.floor(this.#cluster.nodes.length / 10));
-    if (underWay.size > most) this.#wrong(`${[...underWay].join(', ')}: disruptive changes at once, and ${most} may be`);
+    if (underWay.size > most) this.#wrong(`${[...underWay].join(', ')}: disruptive changes at once, limit ${most}`);
   }
 
-  /** A service by its name, whether it or its process is acted on; files and settings by theirs. */
+  /** The name of a service, also if its process is the target; else the name of the file or setting. */
   #targetOf([name, target]: Primitive): string[] {
     if (name.startsWith('service') || name.startsWith('file.') || name === 'sysctl.write') return [String(target)];
     const service = this.#node.linux.services.all().find(({ pid }) => name.startsWith('process.') && pid === target);
@@ -131,11 +130,11 @@ class Watched {
   #ran(key: string, primitive: Primitive, undo: boolean): void {
     const { nowMs } = this.#cluster.scheduler;
     const what = `${undo ? 'undo of ' : ''}${key}`;
-    if (this.#done.has(what)) this.#wrong(`${what} was done twice`);
+    if (this.#done.has(what)) this.#wrong(`${what} ran twice`);
     this.#done.add(what);
     const [name, target] = primitive;
     if (name !== 'service.start' && name !== 'service.stop') return;
-    if (!this.#node.past.touched.has(String(target))) this.#wrong(`${name} on ${String(target)}, to which nothing had happened`);
+    if (!this.#node.past.touched.has(String(target))) this.#wrong(`${name} on ${String(target)}, which had no fault`);
     if (undo) return;
     const use = `${name} ${String(target)} of disk ${this.#node.past.wipes}`;
     const recent = [...(this.#uses.get(use) ?? []), nowMs].filter((ms) => nowMs - ms < USES_WITHIN_MS);
@@ -144,10 +143,10 @@ class Watched {
   }
 }
 
-/** It was escalated, or waits for leave. */
+/** It was escalated, or waits for an approval. */
 const isWithPerson = (state: string): boolean => state === 'escalated' || state === 'waiting';
 
-/** In the end: every service runs or its incident is with a person; every incident has ended so; every certificate holds. */
+/** At the end: every service runs or its incident is escalated; every incident is closed or escalated; every certificate is valid. */
 export class HealingChecker implements Checker {
   readonly name = 'healing';
 
@@ -158,19 +157,19 @@ export class HealingChecker implements Checker {
       const open = incidents.filter(({ closedMs }) => closedMs === 0);
       for (const service of node.linux.services.all()) {
         if (elsewhere.has(service.name)) continue;
-        const told = open.some(({ target, state }) => target === service.name && isWithPerson(state));
+        const isEscalated = open.some(({ target, state }) => target === service.name && isWithPerson(state));
         const frozen = node.linux.services.isFrozen(service.name);
-        if ((service.state !== 'running' || frozen) && !told)
-          cluster.violation(`${node.name}: service ${service.name} is ${frozen ? 'frozen' : service.state}, and nobody was told`);
-        if (told && service.state === 'running' && !frozen && cluster.scheduler.nowMs - this.#lastFaultMs(cluster) > WELL_MS)
-          cluster.violation(`${node.name}: service ${service.name} is well, and a person is still asked to look`);
-        if (!node.past.touched.has(service.name) && service.starts > 1)
+        if ((service.state !== 'running' || frozen) && !isEscalated)
           cluster.violation(
-            `${node.name}: service ${service.name}, to which nothing had happened, was started ${service.starts} times`,
+            `${node.name}: service ${service.name} is ${frozen ? 'frozen' : service.state}, and no incident reports it`,
           );
+        const quietMs = cluster.scheduler.nowMs - this.#lastFaultMs(cluster);
+        if (isEscalated && service.state === 'running' && !frozen && quietMs > WELL_MS)
+          cluster.violation(`${node.name}: service ${service.name} is healthy, but its incident is still escalated`);
+        if (!node.past.touched.has(service.name) && service.starts > 1)
+          cluster.violation(`${node.name}: service ${service.name} had no fault, but was started ${service.starts} times`);
       }
-      for (const { id, state } of open)
-        if (!isWithPerson(state)) cluster.violation(`${node.name}: ${id} is neither closed nor escalated`);
+      for (const { id, state } of open) if (!isWithPerson(state)) cluster.violation(`${node.name}: ${id} is still open`);
       for (const { id, certificate } of incidents) this.#certificate(cluster, node, id, certificate);
     }
   }
@@ -185,7 +184,7 @@ export class HealingChecker implements Checker {
     const checked = certificate && verifyCertificate(crypto, cluster.swarmId, certificate);
     if (checked?.valid !== true)
       cluster.violation(`${name}: the certificate of ${id}: ${checked?.reason ?? 'it cannot be read'}`);
-    // By this checker's own arithmetic: more than half of the honest ones, whoever the liars are.
+    // By this checker's own arithmetic: more than half of the honest witnesses, whichever of them lie.
     const asked = certificate?.witnesses.length ?? 0;
     const votes = new Set(certificate?.votes.map(({ witness }) => witness)).size;
     if (2 * votes <= asked + Math.floor((asked - 1) / 3))
@@ -195,18 +194,18 @@ export class HealingChecker implements Checker {
   }
 }
 
-/** After the last fault, what is well has been well for long enough to be told so. */
+/** This long after the last fault, an incident of a healthy service must be closed. */
 const WELL_MS = 60_000;
 
-/** Longer than an agent takes to tell of what it does not mend, with what its machine may be stalled or slow. */
-const UNTOLD_MS = 120_000;
+/** Longer than an agent takes to escalate what it does not repair, even if its machine is stalled or slow. */
+const UNREPORTED_MS = 120_000;
 
-/** Nothing goes on in silence: what is open for long is being mended, or with a person; or a person has silenced it. */
-export class UntoldChecker implements Checker {
-  readonly name = 'untold';
-  /** Since when an incident has been open and untold, by machine, start of its agent, and incident. */
+/** An incident that is open for long is being repaired, escalated, or silenced by a person. */
+export class UnreportedChecker implements Checker {
+  readonly name = 'unreported';
+  /** Since when an incident has been open and not escalated, by machine, start of its agent, and incident. */
   #since = new Map<string, number>();
-  readonly #told = new Set<string>();
+  readonly #reported = new Set<string>();
 
   each(cluster: Cluster): void {
     const { nowMs } = cluster.scheduler;
@@ -221,16 +220,16 @@ export class UntoldChecker implements Checker {
         const key = `${node.name} ${node.past.starts} ${id}`;
         const sinceMs = this.#since.get(key) ?? nowMs;
         still.set(key, sinceMs);
-        if (nowMs - sinceMs < UNTOLD_MS || this.#told.has(key)) continue;
-        this.#told.add(key);
-        cluster.violation(`${node.name}: ${id} (${policy}) is open for two minutes, and nobody was told`);
+        if (nowMs - sinceMs < UNREPORTED_MS || this.#reported.has(key)) continue;
+        this.#reported.add(key);
+        cluster.violation(`${node.name}: ${id} (${policy}) is open for two minutes without escalation`);
       }
     }
     this.#since = still;
   }
 }
 
-/** Every audit log verifies, and tells of every change that was made. */
+/** Every audit log is valid, and records every change that was made. */
 export class AuditChecker implements Checker {
   readonly name = 'audit';
   readonly #armed = new Map<number, string[]>();
@@ -256,13 +255,13 @@ export class AuditChecker implements Checker {
       for (const id of this.#armed.get(node.index) ?? []) {
         const kinds = records.filter(({ subject }) => subject === id).map(({ kind }) => kind);
         if (kinds.filter((kind) => kind === 'intent').length !== 1 || !kinds.includes('outcome'))
-          cluster.violation(`${node.name}: of the change ${id} the audit has ${kinds.join(', ') || 'nothing'}`);
+          cluster.violation(`${node.name}: the audit of change ${id} has ${kinds.join(', ') || 'nothing'}`);
       }
     }
   }
 }
 
-/** Tables that may grow with the swarm, and with nothing else. */
+/** Tables may grow with the number of members only. */
 export class BoundsChecker implements Checker {
   readonly name = 'bounds';
   #turn = 0;
@@ -274,7 +273,7 @@ export class BoundsChecker implements Checker {
       if (swarm.members.all().length > most)
         cluster.violation(`${node.name} knows ${swarm.members.all().length} members of ${most}`);
       if (swarm.members.statuses.size > most)
-        cluster.violation(`${node.name} holds ${swarm.members.statuses.size} statuses of ${most}`);
+        cluster.violation(`${node.name} has ${swarm.members.statuses.size} statuses of ${most}`);
       const open = whole?.parts.memory.incidents().filter(({ closedMs }) => closedMs === 0).length ?? 0;
       if (swarm.ballots.waiting > open + VOTES_AFTER)
         cluster.violation(`${node.name} waits for ${swarm.ballots.waiting} votes on ${open} incidents`);
@@ -286,11 +285,11 @@ export class BoundsChecker implements Checker {
   }
 }
 
-/** An incident may end while its votes are still out. */
+/** An incident may end while its votes are still pending. */
 const VOTES_AFTER = 3;
-/** Whatever the size. */
+/** Independent of the size. */
 const EVENTS_ANYWAY = 20_000;
 const MAX_INCIDENTS = 1_000;
 const MAX_LOOKED_AT = 30;
-/** Timers, messages under way and cancelled events that are not due yet. */
+/** Timers, messages in flight and cancelled events that are not due yet. */
 const MAX_WAITING_EVENTS = 1_000;

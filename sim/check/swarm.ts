@@ -1,4 +1,4 @@
-// Checkers of the swarm: votes that bind, views that hold and converge, statuses that arrive and do not lie about their age.
+// Checkers of the swarm: one vote on a claim, correct and converging views, statuses that arrive and have a correct age.
 import { decodeVoteMessage } from '../../consensus/vote/claim.ts';
 import { parseEnvelope } from '../../swarm/dissemination/envelope.ts';
 import { statusAgeMs } from '../../swarm/membership/ages.ts';
@@ -10,25 +10,25 @@ import { EPOCH_MS, type SimulatedNode } from '../node.ts';
 import { type Checker, nameOf, someOf } from './checker.ts';
 
 const MAX_VIEWERS = 12;
-/** What a status may be older than its holder says: the way through the mesh, and what a lost copy takes to be asked for again. */
+/** How much older a status may be than its holder's figure: the time through the mesh, and to request a lost copy again. */
 const AGE_TOLERANCE_MS = 5_000;
-/** And over slow links: hops, and an IHAVE, an IWANT and the message itself, once or twice. */
+/** The same over slow links, in link latencies: hops, and an IHAVE, an IWANT and the message itself, once or twice. */
 const AGE_TOLERANCE_LINKS = 10;
 /**
- * Over a network that is cut, here and then there, a status is handed on: each holder tells of it for two heartbeats after it got it, and
- * whoever asks then has it as new. So long at most, by what is told of at all (sim/network/gossip.ts); and until the next status comes.
+ * During changing partitions a status travels slowly: each holder announces it for two heartbeats after its arrival, and a receiver then
+ * counts it as new. This is the longest such time (sim/network/gossip.ts), until the next status comes.
  */
 const HANDED_ON_MS = 16_000;
 const NEXT_STATUS_MS = 30_000;
 const CUTTING = ['partition', 'one-way', 'partial', 'flap', 'loss'];
-/** After something slowed machines down, ages are not judged for so long. */
+/** Ages are not checked for this long after a fault that slows machines down. */
 const SLOWED_MS = 90_000;
 const SLOWING = ['pause', 'lag', 'clog', 'latency', 'disk-slow'];
 
-/** What an agent holds true of itself is told to the others within this: who flaps is heard a few times, and then each ten seconds (swarm/state/status-pacing.ts). */
-const TELL_MS = 11_000;
+/** An agent's conditions are published within this time: one that flaps sends a few statuses, then one each ten seconds (swarm/state/status-pacing.ts). */
+const PUBLISH_MS = 11_000;
 
-/** Nobody gives two answers where one was promised, not after a crash either. */
+/** No witness signs two different votes on one claim, not even after a crash. */
 export class PromiseChecker implements Checker {
   readonly name = 'promises';
 
@@ -60,7 +60,7 @@ function promise(cluster: Cluster, made: Map<string, string>, key: string, value
   made.set(key, value);
 }
 
-/** No running member is held for unreachable without cause, or forgotten; in the end every view is the truth. */
+/** No running member is considered unreachable without a fault, or forgotten. At the end every view is correct. */
 export class MembershipChecker implements Checker {
   readonly name = 'membership';
   #turn = 0;
@@ -71,7 +71,8 @@ export class MembershipChecker implements Checker {
       const states = new Map(running.swarm.members.all().map(({ peer, state }) => [peer, state]));
       for (const { node } of viewers) {
         const state = states.get(node.peer);
-        if (state !== 'alive') cluster.violation(`${viewer.name} holds ${node.name} for ${state ?? 'no member'}, without cause`);
+        if (state !== 'alive')
+          cluster.violation(`${viewer.name} considers ${node.name} ${state ?? 'no member'}, without a fault`);
       }
     }
   }
@@ -93,59 +94,61 @@ export class MembershipChecker implements Checker {
   }
 }
 
-/** Everybody holds everybody's newest status in the end; nobody holds what its origin never said, or says that a status is younger than it is, or keeps its own state to itself. */
+/**
+ * At the end all members have the newest status of all. No member has a status that its origin never published, or takes one for younger than
+ * it is, or fails to publish its own conditions.
+ */
 export class StatusChecker implements Checker {
   readonly name = 'statuses';
   #turn = 0;
-  /** The ends of envelopes, by their signatures, as their own origins published them. */
-  readonly #said = new Set<string>();
+  /** The signatures of envelopes, as their origins published them. */
+  readonly #published = new Set<string>();
   readonly #copies = new WeakSet<Uint8Array>();
-  readonly #untoldMs = new Map<SimulatedNode, number>();
+  readonly #unpublishedMs = new Map<SimulatedNode, number>();
 
   begin(cluster: Cluster): void {
     cluster.network.gossip.onReject = (from, to) => {
       const [sender, receiver] = [cluster.byPeer(from.self), cluster.byPeer(to.self)];
-      if (sender?.profile.lies.size === 0)
-        cluster.violation(`${receiver?.name} holds for invalid what ${sender.name}, which does not lie, brought it`);
+      if (sender?.profile.lies.size === 0) cluster.violation(`${receiver?.name} rejects a valid message of ${sender.name}`);
     };
     cluster.network.gossip.onPublish = (from, bytes) => {
       const envelope = parseEnvelope(cluster.node(0).crypto, bytes);
-      if (envelope?.origin === from.self) this.#said.add(signatureOf(bytes));
+      if (envelope?.origin === from.self) this.#published.add(signatureOf(bytes));
     };
   }
 
   each(cluster: Cluster): void {
     for (const { node: viewer, running: other } of someOf(cluster.running(), MAX_VIEWERS, this.#turn))
       for (const { origin, envelope } of other.swarm.members.statuses.entries())
-        if (cluster.byPeer(origin)?.profile.lies.size === 0 && !this.#wasSaid(envelope))
-          cluster.violation(`${viewer.name} holds a status that ${nameOf(cluster, origin)} never published`);
-    this.#told(cluster);
+        if (cluster.byPeer(origin)?.profile.lies.size === 0 && !this.#wasPublished(envelope))
+          cluster.violation(`${viewer.name} has a status that ${nameOf(cluster, origin)} never published`);
+    this.#publishes(cluster);
     this.#ages(cluster);
   }
 
-  /** These very bytes, or a copy of them. */
-  #wasSaid(envelope: Uint8Array): boolean {
+  /** These bytes, or a copy of them. */
+  #wasPublished(envelope: Uint8Array): boolean {
     if (this.#copies.has(envelope)) return true;
-    if (!this.#said.has(signatureOf(envelope))) return false;
+    if (!this.#published.has(signatureOf(envelope))) return false;
     this.#copies.add(envelope);
     return true;
   }
 
-  /** What an agent has found of itself is in the status that it publishes. */
-  #told(cluster: Cluster): void {
+  /** The conditions of an agent are in the status that it publishes. */
+  #publishes(cluster: Cluster): void {
     const { nowMs } = cluster.scheduler;
     for (const { node, agent } of someOf(cluster.agents(), MAX_VIEWERS, this.#turn)) {
       const published = agent.swarm.members.statuses.get(node.peer)?.status;
       const now = agent.parts.watcher.conditions();
       const differs = published !== undefined && STATUS_CONDITIONS.some((name) => published.conditions[name] !== now[name]);
       if (!differs || node.process.paused || node.profile.lies.size > 0 || cluster.history.isExcused(node)) {
-        this.#untoldMs.delete(node);
+        this.#unpublishedMs.delete(node);
         continue;
       }
-      const sinceMs = this.#untoldMs.get(node) ?? nowMs;
-      this.#untoldMs.set(node, sinceMs);
-      if (nowMs - sinceMs > TELL_MS)
-        cluster.violation(`${node.name} has kept its conditions to itself for ${nowMs - sinceMs} ms`);
+      const sinceMs = this.#unpublishedMs.get(node) ?? nowMs;
+      this.#unpublishedMs.set(node, sinceMs);
+      if (nowMs - sinceMs > PUBLISH_MS)
+        cluster.violation(`${node.name} has not published its conditions for ${nowMs - sinceMs} ms`);
     }
   }
 
@@ -160,7 +163,7 @@ export class StatusChecker implements Checker {
     const slowed = cluster.history.faults.some(
       ({ fault, atMs }) => SLOWING.includes(fault.kind) && nowMs < atMs + fault.forMs + SLOWED_MS,
     );
-    // A status that is said again by another counts as new for whoever did not have it: until the next one, 30 s at most.
+    // A replayed status counts as new for a member that did not have it: until the next one, at most 30 s.
     const replayed = cluster.nodes.some(({ profile }) => profile.lies.has('replay'));
     if (slowed || replayed) return;
     for (const { node: viewer, running } of someOf(cluster.running(), MAX_VIEWERS, this.#turn++)) {
@@ -184,13 +187,15 @@ export class StatusChecker implements Checker {
       if (own === undefined) continue;
       const fresh = cluster.scheduler.nowMs - own.heardMs < AGE_TOLERANCE_MS;
       for (const { node: viewer, running: other } of running) {
-        if (viewer.profile.lies.size > 0) continue; // it may have been graylisted: what reaches it is its own affair
+        if (viewer.profile.lies.size > 0) continue; // it may be graylisted: then little reaches it
         const held = other.swarm.members.statuses.get(node.peer);
         if (held === undefined) cluster.violation(`${viewer.name} has no status of ${node.name}`);
         else if (node.profile.lies.size === 0 && held.sequence < own.sequence && !fresh)
           cluster.violation(`${viewer.name} has an old status of ${node.name}: ${held.sequence}, not ${own.sequence}`);
         else if (cluster.scheduler.nowMs - held.heardMs > statusAgeMs(cluster.nodes.length) + AGE_TOLERANCE_MS)
-          cluster.violation(`${viewer.name} has not heard ${node.name} for ${cluster.scheduler.nowMs - held.heardMs} ms`);
+          cluster.violation(
+            `${viewer.name} has had no heartbeat of ${node.name} for ${cluster.scheduler.nowMs - held.heardMs} ms`,
+          );
       }
     }
   }
@@ -201,7 +206,7 @@ function signatureOf(bytes: Uint8Array): string {
   return String.fromCharCode(...bytes.subarray(-SIGNATURE_BYTES));
 }
 
-/** Its clock never jumped, so that its times can be told from the world's. */
+/** Its clock never jumped, so that its times can be compared with the world's. */
 function steady(cluster: Cluster, node: SimulatedNode): boolean {
   const jumped = cluster.history.faults.some(({ fault, nodes }) => fault.kind === 'clock-jump' && nodes.includes(node.index));
   return !jumped && node.clock.driftPpm === 0 && node.profile.lies.size === 0;

@@ -1,4 +1,4 @@
-// The Actuator port as one agent process holds it: it ends with the process, while the machine and its armed changes go on.
+// The Actuator port of one agent process: it ends with the process, while the machine and its armed changes continue.
 import type {
   Actuator,
   ActuatorOutcome,
@@ -14,31 +14,31 @@ import type { Clock } from '../../swarm/ports/clock.ts';
 import type { Authorizations } from './authorizations.ts';
 import type { FakeLinux } from './linux.ts';
 
-/** A synced write of the actuator's, and the way there and back. */
+/** A synced write of the actuator, and the round trip to it. */
 const ROUND_TRIP_MS = 2;
 
 export class SimulatedActuator implements Actuator {
   readonly #linux: FakeLinux;
   readonly #clock: Clock;
-  readonly #leaves: Authorizations | undefined;
+  readonly #authorizations: Authorizations | undefined;
   #alive = true;
 
-  /** @param clock the machine’s, which is the agent’s too. */
-  constructor(linux: FakeLinux, clock: Clock, leaves?: Authorizations) {
+  /** @param clock of the machine, which the agent uses too. */
+  constructor(linux: FakeLinux, clock: Clock, authorizations?: Authorizations) {
     this.#linux = linux;
-    this.#leaves = leaves;
+    this.#authorizations = authorizations;
     this.#clock = clock;
     linux.changes.agentBack();
   }
 
-  /** The agent died: what it waits for never comes, and what it left open is undone after a while. */
+  /** The agent died: pending answers never arrive, and its open changes are undone after some time. */
   crash(): void {
     this.#alive = false;
     this.#linux.services.onExit(() => undefined);
     this.#linux.changes.agentGone();
   }
 
-  /** The request arrives, is done, and its answer arrives, unless the process is dead by then. */
+  /** The request arrives, is executed, and its answer arrives, unless the process is dead by then. */
   async #ask<T>(work: () => T | Promise<T>): Promise<T> {
     const never = new Promise<never>(() => undefined);
     if (!this.#alive) return never;
@@ -71,9 +71,9 @@ export class SimulatedActuator implements Actuator {
     return this.#ask(() => this.#linux.changes.check(steps));
   }
 
-  arm(id: string, fireAfterMs: number, steps: readonly Step[], leave?: Uint8Array): Promise<ActuatorOutcome> {
+  arm(id: string, fireAfterMs: number, steps: readonly Step[], authorization?: Uint8Array): Promise<ActuatorOutcome> {
     return this.#ask(() => {
-      const refused = this.#leaves?.refusal(id, steps, leave, this.#clock.wallMs());
+      const refused = this.#authorizations?.refusal(id, steps, authorization, this.#clock.wallMs());
       return refused === undefined
         ? this.#linux.changes.arm(id, fireAfterMs, steps)
         : { ok: false, code: 'refused', message: refused };
@@ -108,7 +108,7 @@ export class SimulatedActuator implements Actuator {
     return this.#ask(() => this.#linux.services.check(name));
   }
 
-  /** The model keeps no output. */
+  /** The model has no output of services. */
   logOf(): undefined {
     return undefined;
   }
@@ -125,12 +125,12 @@ export class SimulatedActuator implements Actuator {
     return undefined;
   }
 
-  /** The model's actuator never goes away. */
+  /** The model's actuator never disconnects. */
   onBack(): void {
     return undefined;
   }
 
-  /** Nothing stays behind in memory that has to be closed. */
+  /** There is nothing to close. */
   async leave(): Promise<void> {
     return undefined;
   }

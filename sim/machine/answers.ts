@@ -1,16 +1,16 @@
-// What is found on the ports of a simulated machine: services that are well, that take connections and say nothing, that
-// answer with an error, and strangers who hold a service's port.
+// The answers on the ports of a simulated machine: of healthy services, of services that accept connections and send nothing or answer with
+// an error, and of other processes on a service's port.
 import type { ServiceCheck, ServiceSample, ServiceSpec } from '../../node/ports/actuator.ts';
 import type { HttpState, PortState } from '../../swarm/ports/transport.ts';
 
-/** A process that holds its port and does not serve: connected and no answer, a status of 500; or an error for its own machine only. */
+/** A process that listens and does not serve: no answer, a status of 500, or an error for its own machine only. */
 export type Sickness = 'mute' | 'failed' | 'failed-here';
 
 export class Answers {
   readonly #checks: ReadonlyMap<string, ServiceSpec['check']>;
   readonly #services: () => readonly ServiceSample[];
   readonly #isFrozen: (service: string) => boolean;
-  /** By pid: what is wrong with a process ends with it. */
+  /** By pid: such a fault ends with its process. */
   readonly #sick = new Map<number, Sickness>();
   readonly #strangers = new Set<number>();
 
@@ -25,11 +25,11 @@ export class Answers {
   }
 
   portState(port: number): PortState {
-    // A stopped process still has its socket: the kernel takes the connection.
+    // A stopped process still has its socket: the kernel accepts the connection.
     return this.#strangers.has(port) || this.#at(port)?.state === 'running' ? 'open' : 'refused';
   }
 
-  /** @param isHere asked from its own machine */
+  /** @param isHere the request comes from its own machine */
   httpState(port: number, isHere = false): HttpState {
     if (this.portState(port) === 'refused') return 'refused';
     if (this.#strangers.has(port)) return 'failed';
@@ -39,7 +39,7 @@ export class Answers {
     return sickness === 'failed-here' ? (isHere ? 'failed' : 'passed') : sickness;
   }
 
-  /** As the machine itself looks at a service. */
+  /** The check of a service by its own machine. */
   check({ name, port }: ServiceSample): ServiceCheck {
     if (port === undefined) return 'undeclared';
     if (this.#checks.get(name)?.kind !== 'http') return this.portState(port);
@@ -56,7 +56,7 @@ export class Answers {
     else this.#sick.set(pid, sickness);
   }
 
-  /** Somebody else takes a port: a service cannot be started on it. */
+  /** Another process takes a port: a service cannot start on it. */
   occupy(port: number): void {
     this.#strangers.add(port);
   }

@@ -8,35 +8,36 @@ import type { Crypto } from '../../swarm/ports/crypto.ts';
 export class Authorizations {
   readonly #crypto: Crypto;
   #memory = new Uint8Array();
-  /** Services that nothing is done to without leave: `certify service NAME` of the actuator's policy. */
+  /** Services that need an authorization for each change: `certify service NAME` of the actuator's policy. */
   certified: ReadonlySet<string> = new Set();
-  /** Leave that held, and that did not. */
+  /** Authorizations that were accepted, and the reasons for refusals. */
   given = 0;
   readonly refused: string[] = [];
-  /** The newest that was shown. */
+  /** The newest one that was shown. */
   shown: Uint8Array | undefined;
 
   constructor(crypto: Crypto) {
     this.#crypto = crypto;
   }
 
-  /** Why steps are not armed; what was used is remembered at once. */
-  refusal(id: string, steps: readonly Step[], leave: Uint8Array | undefined, nowMs: number): string | undefined {
-    if (leave === undefined) {
+  /** Why steps are not armed; a used authorization is recorded immediately. */
+  refusal(id: string, steps: readonly Step[], authorization: Uint8Array | undefined, nowMs: number): string | undefined {
+    if (authorization === undefined) {
       const all = steps.flatMap((step) => [step.do, ...(step.undo === undefined ? [] : [step.undo])]);
       const name = all.map((primitive) => this.#certifiedBy(primitive)).find((one) => one !== undefined);
-      return name && `it takes leave: certify service ${name}`;
+      return name && `it needs an authorization: certify service ${name}`;
     }
-    this.shown = leave;
+    this.shown = authorization;
     const wire = decodeCbor(encodeCbor(steps.map(stepToWire)));
-    const answer = judgeAuthorization(this.#crypto, { id, steps: wire, leave, memory: this.#memory, nowMs, pinned: false });
+    const question = { id, steps: wire, leave: authorization, memory: this.#memory, nowMs, pinned: false };
+    const answer = judgeAuthorization(this.#crypto, question);
     if (answer.ok) {
       this.#memory = new Uint8Array(answer.memory);
       this.given++;
       return undefined;
     }
     this.refused.push(answer.reason);
-    return `its leave does not hold: ${answer.reason}`;
+    return `its authorization does not hold: ${answer.reason}`;
   }
 
   #certifiedBy(primitive: Primitive): string | undefined {

@@ -1,5 +1,5 @@
-// The actuator's armed changes, modelled: the twin of native/actuator/changes.cc on the virtual clock. It outlives the
-// agent: what is not confirmed is undone at its deadline, or once the agent has been gone for a while.
+// The actuator's armed changes, modelled: the twin of native/actuator/changes.cc on the virtual clock. It outlives the agent: a change that is
+// not confirmed is undone at its deadline, or when the agent has been disconnected for some time.
 import type { ActuatorOutcome, ChangeStatus, Primitive, Step } from '../../node/ports/actuator.ts';
 import type { Scheduled, Scheduler } from '../scheduler.ts';
 
@@ -15,17 +15,17 @@ interface Change extends ChangeStatus {
 }
 
 export interface ChangeMachine {
-  /** Why a primitive cannot be tried; undefined where it can. Changes nothing. */
+  /** Why a primitive cannot run, or that it can. Changes nothing. */
   check(primitive: Primitive): ActuatorOutcome;
   /** @param key names the step; an undo has the key of what it undoes. */
   run(primitive: Primitive, key: string): Promise<ActuatorOutcome>;
-  /** Who has a service down that a change stopped, once that is confirmed; nobody where it was undone. */
+  /** On whose behalf a service that a change stopped stays down, once that is confirmed; `nobody` if it was undone. */
   staysDown(name: string, by: 'person' | 'policy' | 'nobody'): void;
-  /** The step is to stay. */
+  /** The step is final. */
   settle(primitive: Primitive, key: string): void;
 }
 
-/** What becomes of changes, for whoever watches from outside. */
+/** Events of changes, for checkers. */
 export type ChangeEvent =
   | { kind: 'armed'; id: string; steps: readonly Step[] }
   | { kind: 'ran'; key: string; primitive: Primitive; undo: boolean }
@@ -144,7 +144,7 @@ export class SimulatedChanges {
     return [...this.#changes].filter(([, { state }]) => state === 'armed').map(([id]) => id);
   }
 
-  /** The actuator's own disk is another: it knows of nothing that it had armed. */
+  /** The actuator's own disk is new: it does not know the changes that it had armed. */
   forget(): void {
     for (const [id, change] of this.#changes)
       if (change.state === 'armed') this.#finish(id, change, 'unknown', 'its record was lost');

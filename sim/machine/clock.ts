@@ -1,4 +1,4 @@
-// The virtual clock as one process sees it: its timers end with it, wait while it is paused, and run as its crystal does.
+// The virtual clock as one process sees it: its timers end with it, wait while it is paused, and run at the rate of its crystal.
 import type { Clock, Timer } from '../../swarm/ports/clock.ts';
 import type { Scheduler } from '../scheduler.ts';
 import { Process } from './process.ts';
@@ -10,7 +10,7 @@ export class ProcessClock implements Clock {
   /** Its seconds for one of the world's. */
   readonly #rate: number;
 
-  /** @param offsetMs what its wall clock is ahead of virtual time, now. @param driftPpm how much too fast it runs. */
+  /** @param offsetMs how far its wall clock is ahead of virtual time now. @param driftPpm how much too fast it runs. */
   constructor(scheduler: Scheduler, offsetMs: () => number = () => 0, process = new Process(scheduler), driftPpm = 0) {
     this.#scheduler = scheduler;
     this.#process = process;

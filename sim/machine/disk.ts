@@ -1,5 +1,5 @@
-// A simulated disk: writes become durable after a delay, in order, and survive a crash. What was under way is kept up to some
-// write, as the file system got to it; that one is torn or corrupt, which the log's checksum finds, so it and the rest are gone.
+// A simulated disk: writes become durable after a delay, in order, and survive a crash. Of pending writes some are kept, up to one that the
+// file system had not finished; that one is torn or corrupt, which the log's checksum finds, so it and the rest are lost.
 import type { RangeOptions, Store, StoreOperation } from '../../swarm/ports/store.ts';
 import type { SeededRandom } from '../random.ts';
 import type { Scheduler } from '../scheduler.ts';
@@ -7,18 +7,18 @@ import { Process } from './process.ts';
 
 /** A synced write on an ordinary SSD. */
 const WRITE_MS = 2;
-/** A refused write is tried again so often. */
+/** The interval between attempts of a refused write. */
 const TRY_EVERY_MS = 2_000;
 
-/** What is on the disk: outlives the process that wrote it. */
+/** The content of the disk: it outlives the process that wrote it. */
 export class Disk {
   readonly content = new Map<string, Uint8Array>();
-  /** Without it, all that is under way is lost in a crash. */
+  /** Without it, all pending writes are lost in a crash. */
   readonly random: SeededRandom | undefined;
   writeMs = WRITE_MS;
-  /** What a read takes: nothing, where what is read is in memory. */
+  /** The time of a read: 0 if the data is in memory. */
   readMs = 0;
-  /** It takes no write: they wait until it does. */
+  /** It refuses writes: they wait until it accepts them. */
   full = false;
   /** Writes by their outcome in crashes, for reports. */
   lost = 0;
@@ -43,9 +43,9 @@ export class SimulatedStore implements Store {
   readonly #underWay: (readonly StoreOperation[])[] = [];
   readonly #refused: { operations: readonly StoreOperation[]; resolve(): void }[] = [];
   #open = true;
-  /** In order: whoever asks it after that has outlived its agent. */
+  /** An orderly close: a later call comes from code that has outlived its agent. */
   #closed = false;
-  /** When the last write under way is done: a slower one before it holds up those after. */
+  /** When the last pending write is done: a slow one delays those after it. */
   #doneMs = 0;
 
   constructor(disk: Disk, scheduler: Scheduler, process = new Process(scheduler)) {
@@ -54,7 +54,7 @@ export class SimulatedStore implements Store {
     this.#process = process;
   }
 
-  /** The process died, or the power went: nobody is told what became of what it had under way. */
+  /** The process died, or the power failed: pending writes get no answer. */
   crash(): void {
     this.#open = false;
     const { random } = this.#disk;

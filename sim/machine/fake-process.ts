@@ -1,4 +1,4 @@
-// A process of the simulated machine: what it wants of it, what it has had, and how it looks to a sampler.
+// A process of the simulated machine: its demand, its usage, and how a sampler sees it.
 import type { ProcessSample } from '../../node/ports/sensors.ts';
 
 const MIB = 1024 * 1024;

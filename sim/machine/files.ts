@@ -1,4 +1,4 @@
-// A file system of plain files for the fake Linux: enough for the fs tools and their undos. Directories are what paths say.
+// A file system of plain files for the fake Linux: enough for the file tools and their undos. Directories exist only in paths.
 import { compilePattern } from '../../node/patterns.ts';
 import type { ActuatorOutcome, ActuatorReading, Primitive, Reading } from '../../node/ports/actuator.ts';
 import type { NewLines } from '../../node/ports/sensors.ts';
@@ -23,7 +23,7 @@ const hiddenName = (directory: string, key: string, index: number): string => `$
 
 export class FakeFiles {
   readonly #files = new Map<string, FakeFile>();
-  /** What a change replaced, by its key, until it is settled; null where there was nothing. */
+  /** The content that a change replaced, by its key, until it is final; null if there was no file. */
   readonly #kept = new Map<string, FakeFile | null>();
   readonly #archive = new Map<string, FakeFile>();
   readonly #unread = new Map<string, string[]>();
@@ -34,7 +34,7 @@ export class FakeFiles {
     this.#nowMs = nowMs;
   }
 
-  /** As something outside KALOS does. */
+  /** A write from outside KALOS. */
   put(path: string, content: Uint8Array, mode = NEW_MODE): void {
     this.#files.set(path, { content, mode, inode: this.#nextInode++, mtimeMs: this.#nowMs() });
   }
@@ -50,7 +50,7 @@ export class FakeFiles {
     this.#unread.set(path, [...(this.#unread.get(path) ?? []), line]);
   }
 
-  /** Written to a log since the last look. */
+  /** Lines written to a log since the last read. */
   newLines(path: string, pattern: string): NewLines {
     const lines = this.#unread.get(path) ?? [];
     this.#unread.delete(path);

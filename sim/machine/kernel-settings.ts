@@ -1,7 +1,7 @@
 // The settings of a simulated machine's kernel: its parameters (sysctl), and the limits of services (cgroups).
 import type { ActuatorReading, Reading } from '../../node/ports/actuator.ts';
 
-/** As the kernel comes. */
+/** Defaults of the kernel. */
 const SYSCTLS = { 'vm.swappiness': '60', 'vm.dirty_ratio': '20', 'net.core.somaxconn': '4096' };
 
 export class KernelSettings {

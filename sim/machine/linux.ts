@@ -1,5 +1,5 @@
-// A fake Linux: processes that share a machine (processes.ts), services (services.ts), files and kernel settings, as the agent's sensors see
-// them and as its actuator changes them.
+// A fake Linux: processes that share a machine (processes.ts), services (services.ts), files and kernel settings, as the agent's sensors
+// read them and its actuator changes them.
 import type { ActuatorOutcome, ActuatorReading, Primitive, Reading, ServiceSpec, SignalName } from '../../node/ports/actuator.ts';
 import type { NewLines, ProcessDetail, Sample, Sensors } from '../../node/ports/sensors.ts';
 import type { SeededRandom } from '../random.ts';
@@ -18,20 +18,20 @@ export class FakeLinux implements Sensors, ChangeMachine {
   readonly #wallMs: () => number;
   readonly processes: Processes;
   readonly services: Services;
-  /** What is found on its ports. */
+  /** The answers on its ports. */
   readonly answers: Answers;
   readonly files: FakeFiles;
   readonly kernel = new KernelSettings();
-  /** The actuator's, which outlives any agent. */
+  /** The actuator's changes, which outlive any agent. */
   readonly changes: SimulatedChanges;
   /** Name servers of the model that answer, by address. */
   readonly nameServers = new Set<string>();
-  /** Everything that was done to it, in words, for the trace. */
+  /** All actions on it, in words, for the trace. */
   onAct: (text: string) => void = () => undefined;
-  /** Of the agent that runs here. */
+  /** The agent that runs here. */
   waitedMs: () => number = () => 0;
 
-  /** @param aheadMs what its wall clock is ahead of virtual time, now */
+  /** @param aheadMs how far its wall clock is ahead of virtual time now */
   constructor(
     scheduler: Scheduler,
     random: SeededRandom,
@@ -169,7 +169,7 @@ export class FakeLinux implements Sensors, ChangeMachine {
       case 'cgroup.read':
         return this.kernel.read(reading);
       case 'port.holder':
-        return { ok: false, code: 'not-found', message: 'nobody else listens on the simulated machine' };
+        return { ok: false, code: 'not-found', message: 'no other process listens on the simulated machine' };
       case 'block.read':
         return { ok: false, code: 'not-found', message: 'no block devices here' };
       case 'archive.read':

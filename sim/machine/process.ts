@@ -1,4 +1,4 @@
-// One run of an agent: what it waits for comes later while it is paused, and never once it is dead.
+// One run of an agent: events wait while it is paused, and never arrive once it is dead.
 import type { Scheduler } from '../scheduler.ts';
 
 export class Process {
@@ -11,12 +11,12 @@ export class Process {
     this.#scheduler = scheduler;
   }
 
-  /** SIGSTOP, and SIGCONT after a while: the kernel goes on for it, and hands over what came when it runs again. */
+  /** SIGSTOP, and SIGCONT after some time: the kernel continues, and delivers what arrived when it runs again. */
   pause(forMs: number): void {
     this.#resumesMs = Math.max(this.#resumesMs, this.#scheduler.nowMs + forMs);
   }
 
-  /** It is ready to run, and others do for that long. */
+  /** It is ready to run, but other processes run for this long. */
   starve(forMs: number): void {
     this.pause(forMs);
     this.waitedMs += forMs;
@@ -26,7 +26,7 @@ export class Process {
     return this.#resumesMs > this.#scheduler.nowMs;
   }
 
-  /** Runs now, or when the process runs again, in the order in which things came. */
+  /** Runs now, or when the process runs again, in order of arrival. */
   run(work: () => void): void {
     if (this.dead) return;
     if (this.paused) this.#scheduler.at(this.#resumesMs, () => this.run(work));

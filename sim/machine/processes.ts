@@ -1,5 +1,5 @@
-// The processes of a simulated machine, and what they share: CPU, memory and the disk's bandwidth. What is not met shows as load and pressure.
-// Only + - * / so that a run is the same on every processor.
+// The processes of a simulated machine, and what they share: CPU, memory and the disk's bandwidth. Unmet demand shows as load and pressure. Only
+// + - * / so that a run is the same on every processor.
 import type { ProcessDetail, Sample } from '../../node/ports/sensors.ts';
 import type { SeededRandom } from '../random.ts';
 import type { Scheduler } from '../scheduler.ts';
@@ -25,7 +25,7 @@ export class Processes {
   readonly #size: MachineSize;
   readonly #processes = new Map<number, FakeProcess>();
   #nextPid = 100;
-  /** Up to when the processes have run. */
+  /** The time up to which the processes have run. */
   #lastMs: number;
   #cpu = { user: 0, system: 0, idle: 0, iowait: 0, steal: 0 };
   #load = 0;
@@ -124,7 +124,7 @@ export class Processes {
     return Math.max(0, this.#size.memoryBytes - used);
   }
 
-  /** What a sampler sees of the machine. @param wallMs what its wall clock shows */
+  /** The machine as a sampler sees it. @param wallMs its wall clock */
   sample(wallMs: number): Sample {
     this.#advance();
     const { cpus, memoryBytes } = this.#size;
@@ -164,7 +164,7 @@ export class Processes {
     return process && { files: Math.floor(process.files), readBytes: 0, writtenBytes: Math.floor(process.writtenBytes) };
   }
 
-  /** What of the kernel's other figures the model has. */
+  /** Other figures of the kernel that the model has. */
   #host(): Sample['host'] {
     const values = new Map([
       ['running', [...this.#processes.values()].filter(({ stopped }) => !stopped).length],

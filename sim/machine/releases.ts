@@ -1,5 +1,5 @@
-// Releases of KALOS on a simulated machine: an archive is a few words that say how an agent of it behaves. What the launcher does in reality
-// (bin/kalos), this does here: what is on trial is given up where its agent ends, or where nothing is heard of it.
+// Releases of KALOS on a simulated machine: an archive is a few words that say how its agent behaves. This is the twin of the launcher
+// (bin/kalos): a release on trial is abandoned if its agent exits, or if it does not report.
 
 import type { Releases } from '../../node/ports/releases.ts';
 import { decodeCbor, encodeCbor } from '../../swarm/dissemination/cbor.ts';
@@ -8,7 +8,7 @@ import type { Scheduler } from '../scheduler.ts';
 const SILENT_MS = 60_000;
 const LOOK_EVERY_MS = 5_000;
 
-/** How an agent of a release behaves: as it should; it ends soon after its start; it hangs; or it harms what it should keep well. */
+/** The behaviour of a release's agent: normal; it exits soon after its start; it hangs; or it harms its machine. */
 export const BEHAVIOURS = ['well', 'ends', 'hangs', 'harms'] as const;
 export type Behaviour = (typeof BEHAVIOURS)[number];
 
@@ -19,7 +19,7 @@ export interface Archive {
 
 export const archiveOf = ({ version, behaviour }: Archive): Uint8Array => encodeCbor(['kalos', version, behaviour]);
 
-/** On its disk: what power cuts and agents that end leave. */
+/** On its disk: it survives power cuts and exits of agents. */
 export class SimulatedReleases {
   readonly #scheduler: Scheduler;
   readonly #archives = new Map<string, Uint8Array>();
@@ -30,13 +30,13 @@ export class SimulatedReleases {
   failed: { digest: string; reason: string } | undefined;
   #heardMs = 0;
 
-  /** @param giveUp ends the agent that runs; it is started again */
+  /** @param giveUp ends the running agent; it is started again */
   constructor(scheduler: Scheduler, giveUp: (reason: string) => void) {
     this.#scheduler = scheduler;
     this.#giveUp = giveUp;
   }
 
-  /** As the launcher: what the agent is that starts now. */
+  /** As the launcher: chooses the release of the agent that starts now. */
   starts(): Archive | undefined {
     const running = this.trial ?? this.current;
     this.#heardMs = this.#scheduler.nowMs;
@@ -50,12 +50,12 @@ export class SimulatedReleases {
   #listen(trial: string): void {
     this.#scheduler.after(LOOK_EVERY_MS, () => {
       if (this.trial !== trial) return;
-      if (this.#scheduler.nowMs - this.#heardMs > SILENT_MS) this.#giveUp('nothing was heard of it');
+      if (this.#scheduler.nowMs - this.#heardMs > SILENT_MS) this.#giveUp('no report from it');
       else this.#listen(trial);
     });
   }
 
-  /** The agent has ended by itself, or was ended. */
+  /** The agent has exited, or was ended. */
   ended(reason: string): void {
     if (this.trial === undefined) return;
     this.failed = { digest: this.trial, reason };
@@ -79,7 +79,7 @@ export class SimulatedReleases {
       read: async (digest, from, most) => this.#archives.get(digest)?.slice(from, from + most),
       keep: async (digest, archive) => {
         const [name, version] = decodeCbor(archive) as string[];
-        if (name !== 'kalos') throw new Error('it is no release of KALOS');
+        if (name !== 'kalos') throw new Error('it is not a KALOS release');
         this.#archives.set(digest, archive);
         return version ?? '';
       },

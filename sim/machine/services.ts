@@ -1,5 +1,5 @@
-// The services of a simulated machine: what the actuator starts, stops and holds, and what befalls them. A service for fail-over runs only while
-// it is held under a fence.
+// The services of a simulated machine: the actuator starts, stops and holds them, and faults affect them. A service for fail-over runs only
+// while it is held under a fence.
 import {
   type ActuatorOutcome,
   type ServiceCheck,
@@ -14,7 +14,7 @@ import type { Processes } from './processes.ts';
 
 const START_MS = 30;
 const STOP_MS = 15;
-/** One that finds its port taken ends so long after its start. */
+/** A service whose port is in use exits this long after its start. */
 const EXITS_MS = 50;
 const STOPPED = { state: 'stopped', pid: undefined, startTicks: undefined } as const;
 
@@ -32,13 +32,13 @@ export class Services {
   readonly #act: (text: string) => void;
   readonly #services = new Map<string, ServiceSample>();
   readonly #cursed = new Map<string, number>();
-  /** Of services that run on one machine of the swarm at a time. */
+  /** Holds of services that run on one machine of the swarm at a time. */
   readonly #held = new Map<string, HeldService>();
   #onExit: (name: string) => void = () => undefined;
-  /** A service for fail-over began here, under a fence, or ended. */
+  /** A service for fail-over started here, under a fence, or stopped. */
   onFenced: (name: string, fence: number | undefined) => void = () => undefined;
 
-  /** @param act notes what was done to a service, in words */
+  /** @param act records an action on a service, in words */
   constructor(
     scheduler: Scheduler,
     processes: Processes,
@@ -77,7 +77,7 @@ export class Services {
   /** What systemd shows of a service that is a unit. */
   unitIs(name: string, unitState: string): void {
     const service = this.#services.get(name);
-    if (service?.unit === undefined) throw new Error(`${name} is no unit`);
+    if (service?.unit === undefined) throw new Error(`no unit ${name}`);
     this.#set(name, { ...service, unitState, state: unitState === 'active' ? 'running' : 'stopped', sinceMs: this.#wallMs() });
   }
 
@@ -124,12 +124,12 @@ export class Services {
     this.#set(name, { ...service, onPurpose: by === 'person', byPolicy: by === 'policy' });
   }
 
-  /** As the actuator does it: killed when the time is over, whatever became of the agent. */
+  /** As in the actuator: the service is killed when the time has passed, whether the agent runs or not. */
   async hold(name: string, forMs: number, fence: number): Promise<ActuatorOutcome> {
     const held = this.#held.get(name);
     const service = this.#services.get(name);
     if (held === undefined || service === undefined) return { ok: false, code: 'not-found', message: `no such service ${name}` };
-    if (forMs < 1) return { ok: false, code: 'refused', message: 'that time is over' };
+    if (forMs < 1) return { ok: false, code: 'refused', message: 'that time has passed' };
     if (fence < held.fence || (fence > held.fence && service.state === 'running'))
       return { ok: false, code: 'refused', message: `${name} was held under fence ${held.fence}` };
     const starts = fence > held.fence || held.lapsed;
@@ -155,10 +155,10 @@ export class Services {
     this.#processes.end(service.pid);
     const sinceMs = this.#wallMs();
     this.#set(name, { ...service, ...STOPPED, onPurpose: true, sinceMs });
-    this.#act(`${name} is held no longer`);
+    this.#act(`the hold of ${name} has expired`);
   }
 
-  /** The one way in which a service comes to be in another state. */
+  /** The only function that changes the state of a service. */
   #set(name: string, service: ServiceSample): void {
     const wasRunning = this.#services.get(name)?.state === 'running';
     const isRunning = service.state === 'running';
@@ -178,7 +178,7 @@ export class Services {
 
   // Faults
 
-  /** Something outside KALOS ends a service's process. */
+  /** A process outside KALOS ends a service's process. */
   kill(name: string, exitCode?: number): void {
     const service = this.#services.get(name);
     if (service?.pid === undefined) return;
@@ -188,7 +188,7 @@ export class Services {
     this.#onExit(name);
   }
 
-  /** Something outside KALOS starts a service, at once. */
+  /** A process outside KALOS starts a service, immediately. */
   revive(name: string): void {
     const service = this.#services.get(name);
     if (service === undefined || service.state === 'running') return;
@@ -196,7 +196,7 @@ export class Services {
     this.#set(name, { ...service, state: 'running', pid, startTicks, sinceMs: this.#wallMs() });
   }
 
-  /** From now on a service ends by itself this long after each start. */
+  /** From now on a service exits this long after each start. */
   curse(name: string, livesMs: number): void {
     this.#cursed.set(name, livesMs);
   }
@@ -205,7 +205,7 @@ export class Services {
     this.#cursed.delete(name);
   }
 
-  /** From now on a service's process wants more: until it is another process. */
+  /** From now on a service's process needs more resources, until it is replaced. */
   burden(name: string, workload: Partial<Workload>): void {
     const process = this.#processOf(name);
     if (process !== undefined) process.workload = { ...process.workload, ...workload };

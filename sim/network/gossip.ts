@@ -1,6 +1,6 @@
-// A model of gossipsub v1.1 (libp2p specification): meshes of bounded degree, eager push along them, lazy push (IHAVE, IWANT) at
-// heartbeats, scores by first deliveries, mesh deliveries and invalid messages, pruning with back-off. Each message is followed
-// through the whole network: a copy that comes later than another is counted when it is sent, and costs no event.
+// A model of gossipsub v1.1 (libp2p specification): meshes of bounded degree, eager push along them, lazy push (IHAVE, IWANT) at heartbeats,
+// scores by first deliveries, mesh deliveries and invalid messages, pruning with back-off. Each message is tracked through the whole
+// network: a duplicate is counted when it is sent, and costs no event.
 import type { PeerId, Verdict } from '../../swarm/ports/transport.ts';
 import type { Trace } from '../adapters/trace.ts';
 import type { Process } from '../machine/process.ts';
@@ -8,14 +8,14 @@ import type { SeededRandom } from '../random.ts';
 import type { Scheduler } from '../scheduler.ts';
 import type { Host } from './host.ts';
 
-/** Whoever takes part: an agent's end of the network. */
+/** A participant: an agent's end of the network. */
 export interface GossipEnd {
   readonly self: PeerId;
   readonly host: Host;
   readonly process: Process;
 }
 
-/** What carries messages: the network. */
+/** The network that carries messages. */
 interface Carrier {
   readonly scheduler: Scheduler;
   readonly random: SeededRandom;
@@ -29,19 +29,19 @@ interface Carrier {
 }
 
 export interface ScoreParams {
-  /** For each message that a neighbour was first to bring, up to a cap. */
+  /** Weight of a neighbour's first deliveries, up to a cap. */
   firstDelivery: number;
   firstDeliveryCap: number;
   firstDeliveryDecay: number;
-  /** For the square of what a mesh neighbour brought too little; negative. */
+  /** Weight of the squared deficit of a mesh neighbour's deliveries; negative. */
   meshDeficit: number;
   meshThreshold: number;
   meshDecay: number;
-  /** A mesh neighbour is judged after this long. */
+  /** The deficit of a mesh neighbour counts after this time. */
   activationMs: number;
-  /** A copy counts as brought that comes this soon after the first. */
+  /** A copy within this time after the first counts as a delivery. */
   windowMs: number;
-  /** For the square of the invalid messages; negative. */
+  /** Weight of the squared number of invalid messages; negative. */
   invalid: number;
   invalidDecay: number;
 }
@@ -55,14 +55,14 @@ export interface GossipParams {
   Dlazy: number;
   gossipFactor: number;
   heartbeatMs: number;
-  /** Heartbeats in which a message is told of. */
+  /** Heartbeats in which a message is announced. */
   historyGossip: number;
-  /** Who publishes sends to all neighbours, not to the mesh alone. */
+  /** A publisher sends to all neighbours, not to the mesh alone. */
   floodPublish: boolean;
   pruneBackoffMs: number;
-  /** Below it a neighbour is told of nothing that it might ask for. */
+  /** A neighbour with a lower score gets no announcements. */
   gossipThreshold: number;
-  /** Every so many heartbeats, where the mesh's median score is below the threshold, so many better ones are grafted. */
+  /** At this interval of heartbeats, if the mesh's median score is below the threshold, this many better neighbours are grafted. */
   opportunisticTicks: number;
   opportunisticPeers: number;
   opportunisticThreshold: number;
@@ -104,7 +104,7 @@ const FRAME_BYTES = 90;
 const MESSAGE_ID_BYTES = 40;
 const NOT_YET = 0;
 
-/** What one peer thinks of a neighbour. */
+/** One peer's record of a neighbour. */
 interface Opinion {
   first: number;
   mesh: number;
@@ -119,7 +119,7 @@ class GossipPeer {
   readonly transport: GossipEnd;
   readonly receive: Receive;
   readonly neighbours = new Set<GossipPeer>();
-  /** Those of them that it dialed itself. */
+  /** The neighbours that it dialed itself. */
   readonly outbound = new Set<GossipPeer>();
   readonly mesh = new Set<GossipPeer>();
   readonly opinions = new Map<GossipPeer, Opinion>();
@@ -141,13 +141,13 @@ class GossipPeer {
   }
 }
 
-/** One message on its way through the network. */
+/** One message in flight. */
 interface Message {
   bytes: Uint8Array;
   bornMs: number;
-  /** When the first copy arrives or arrived, by host; NOT_YET where none is on its way. */
+  /** Arrival of the first copy, by host; NOT_YET if none is in flight. */
   arrivals: Float64Array;
-  /** 1 for hosts that accepted it: what one did not accept, it neither passes on nor tells of. */
+  /** 1 for hosts that accepted it: the others neither forward nor announce it. */
   accepted: Uint8Array;
   /** Hosts that have it. */
   delivered: number;
@@ -155,9 +155,9 @@ interface Message {
 
 interface Topic {
   peers: Map<GossipEnd, GossipPeer>;
-  /** Messages that some peer may lack still. */
+  /** Messages that some peer may not have yet. */
   recent: Message[];
-  /** When the latest messages were published: what an IHAVE tells of, for its size. */
+  /** When the latest messages were published: they determine the size of an IHAVE. */
   publishedMs: number[];
 }
 
@@ -165,16 +165,16 @@ export class GossipNetwork {
   readonly #network: Carrier;
   readonly params: GossipParams;
   readonly #topics = new Map<string, Topic>();
-  /** Copies that were sent, and first copies that arrived. */
+  /** Copies sent, and first copies that arrived. */
   transmissions = 0;
   deliveries = 0;
-  /** Peers that take part and pass nothing on. */
+  /** Peers that take part and forward nothing. */
   readonly silent = new Set<PeerId>();
-  /** Told of each message as it is published. */
+  /** Called for each message when it is published. */
   onPublish: ((from: GossipEnd, bytes: Uint8Array) => void) | undefined;
-  /** Told of each message that a receiver holds for invalid, and of who brought it. */
+  /** Called for each message that a receiver rejects, with its sender. */
   onReject: ((from: GossipEnd, to: GossipEnd) => void) | undefined;
-  /** Told of each first copy: how long it took. */
+  /** Called for each first copy, with its delay. */
   onDelivery: (to: GossipEnd, bytes: Uint8Array, tookMs: number) => void = () => undefined;
 
   constructor(network: Carrier, params: GossipParams) {
@@ -213,7 +213,7 @@ export class GossipNetwork {
       first.neighbours.add(second);
       first.outbound.add(second);
       second.neighbours.add(first);
-      // As libp2p does: it does not wait for the heartbeat where its mesh is thin.
+      // As in libp2p: a peer with a thin mesh does not wait for the heartbeat.
       if (first.mesh.size < this.params.D) this.#graft(first, second);
     }
   }
@@ -245,7 +245,7 @@ export class GossipNetwork {
     this.#spread(message, origin, (flood ?? this.params.floodPublish) ? origin.neighbours : this.#few(origin), undefined);
   }
 
-  /** The mesh, and others where that is too small. */
+  /** The mesh, and other neighbours if it is too small. */
   #few(peer: GossipPeer): Iterable<GossipPeer> {
     const lacking = this.params.D - peer.mesh.size;
     if (lacking <= 0) return peer.mesh;
@@ -258,7 +258,7 @@ export class GossipNetwork {
     ];
   }
 
-  /** Sends a message on to some of a peer's neighbours. */
+  /** Forwards a message to some of a peer's neighbours. */
   #spread(message: Message, from: GossipPeer, to: Iterable<GossipPeer>, except: GossipPeer | undefined): void {
     for (const neighbour of to) if (neighbour !== except) this.#transmit(message, from, neighbour, 1);
   }
@@ -280,7 +280,7 @@ export class GossipNetwork {
     }
     message.arrivals[target.index] = atMs;
     network.scheduler.at(atMs, () => {
-      if (message.arrivals[target.index] !== atMs) return; // another copy came sooner
+      if (message.arrivals[target.index] !== atMs) return; // another copy came earlier
       if (to.gone || !network.reaches(source, target)) message.arrivals[target.index] = NOT_YET;
       else to.transport.process.run(() => this.#deliver(message, from, to));
     });
@@ -320,7 +320,7 @@ export class GossipNetwork {
     if (peer.mesh.size > this.params.Dhi) this.#pruneSome(peer, scoreOf);
     this.#graftOutbound(peer, scoreOf);
     if (peer.beats++ % this.params.opportunisticTicks === 0) this.#graftBetter(peer, scoreOf);
-    this.#tellOf(topic, peer, scoreOf);
+    this.#announce(topic, peer, scoreOf);
     this.#decay(peer);
   }
 
@@ -356,7 +356,7 @@ export class GossipNetwork {
     const accepts = (a: GossipPeer, b: GossipPeer): boolean =>
       (a.opinions.get(b)?.noGraftBeforeMs ?? 0) <= nowMs && this.#score(a, b) >= 0;
     if (!accepts(peer, other)) return;
-    // A full mesh still takes whom it dialed itself: so nobody fills it by dialing in.
+    // A full mesh still accepts peers that it dialed itself: so dialing in cannot fill it.
     const isFull = other.mesh.size >= this.params.Dhi && !other.outbound.has(peer);
     if (isFull || !accepts(other, peer)) {
       peer.opinionOf(other).noGraftBeforeMs = nowMs + this.params.pruneBackoffMs;
@@ -391,7 +391,7 @@ export class GossipNetwork {
     }
   }
 
-  /** Some of the mesh are to be such as it dialed itself. */
+  /** Keeps some peers in the mesh that it dialed itself. */
   #graftOutbound(peer: GossipPeer, scoreOf: (other: GossipPeer) => number): void {
     const missing = this.params.Dout - [...peer.mesh].filter((other) => peer.outbound.has(other)).length;
     if (missing <= 0 || peer.mesh.size < this.params.Dlo) return;
@@ -399,7 +399,7 @@ export class GossipNetwork {
     for (const other of this.#some(candidates, missing)) this.#graft(peer, other);
   }
 
-  /** A mesh that brings little is given some that brought more. */
+  /** Adds better neighbours to a mesh that delivers little. */
   #graftBetter(peer: GossipPeer, scoreOf: (other: GossipPeer) => number): void {
     const scores = [...peer.mesh].map(scoreOf).sort((a, b) => a - b);
     const median = scores[scores.length >> 1];
@@ -408,15 +408,15 @@ export class GossipNetwork {
     for (const other of this.#some(better, this.params.opportunisticPeers)) this.#graft(peer, other);
   }
 
-  /** The best stay, and as many of the others as there is room for. */
+  /** The best stay, and as many of the others as fit. */
   #pruneSome(peer: GossipPeer, scoreOf: (other: GossipPeer) => number): void {
     const ranked = this.#shuffled([...peer.mesh]).sort((a, b) => scoreOf(b) - scoreOf(a));
     const others = this.#shuffled(ranked.slice(this.params.Dscore));
     for (const other of others.slice(this.params.D - this.params.Dscore)) this.#prune(peer, other);
   }
 
-  /** IHAVE to some neighbours outside the mesh; those that lack a message ask for it (IWANT) and get it. */
-  #tellOf(topic: Topic, peer: GossipPeer, scoreOf: (other: GossipPeer) => number): void {
+  /** IHAVE to some neighbours outside the mesh; those without a message request it (IWANT) and get it. */
+  #announce(topic: Topic, peer: GossipPeer, scoreOf: (other: GossipPeer) => number): void {
     if (topic.publishedMs.length === 0 || this.silent.has(peer.transport.self)) return;
     const { Dlazy, gossipFactor, historyGossip, heartbeatMs, gossipThreshold } = this.params;
     const { nowMs } = this.#network.scheduler;
@@ -425,11 +425,11 @@ export class GossipNetwork {
       ({ arrivals, accepted }) => accepted[self] === 1 && (arrivals[self] ?? NOT_YET) > nowMs - historyGossip * heartbeatMs,
     );
     if (held.length === 0) {
-      // Everybody has all that there is to tell of: only its bytes count.
+      // All peers have all announced messages: only the bytes count.
       const count = peer.neighbours.size - peer.mesh.size;
-      const told = Math.min(count, Math.max(Dlazy, Math.floor(count * gossipFactor)));
-      this.#network.bytes += told * (FRAME_BYTES + topic.publishedMs.length * MESSAGE_ID_BYTES);
-      this.#network.messages += told;
+      const receivers = Math.min(count, Math.max(Dlazy, Math.floor(count * gossipFactor)));
+      this.#network.bytes += receivers * (FRAME_BYTES + topic.publishedMs.length * MESSAGE_ID_BYTES);
+      this.#network.messages += receivers;
       return;
     }
     const others = [...peer.neighbours].filter((other) => !peer.mesh.has(other) && scoreOf(other) >= gossipThreshold);
@@ -439,13 +439,13 @@ export class GossipNetwork {
       this.#network.messages++;
       for (const message of held) {
         const atMs = message.arrivals[other.transport.host.index];
-        // IHAVE there, IWANT back, the message there.
+        // IHAVE, IWANT back, and the message: three ways.
         if (atMs === NOT_YET || (atMs !== undefined && atMs > nowMs)) this.#transmit(message, peer, other, 3);
       }
     }
   }
 
-  /** Some of them, drawn; the order of the values is changed. */
+  /** A random sample; it changes the order of the values. */
   #some<T>(values: T[], count: number): T[] {
     if (values.length <= count) return values;
     this.#shuffle(values, count);
@@ -464,7 +464,7 @@ export class GossipNetwork {
     return values;
   }
 
-  /** Mesh degrees of all that run, for tests and reports. */
+  /** Mesh degrees of all running peers, for tests and reports. */
   degrees(name: string): number[] {
     return [...(this.#topics.get(name)?.peers.values() ?? [])].map(({ mesh }) => mesh.size);
   }

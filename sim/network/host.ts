@@ -1,13 +1,13 @@
 // A machine's place in the simulated network.
 import type { HttpState, PeerId, PortState } from '../../swarm/ports/transport.ts';
 
-/** An agent's end of the network, as its machine sees it. */
+/** An agent's end of the network, for its machine. */
 export interface HostEnd {
-  /** Connections that a cut made silent are given up after a while, unless it healed before. */
+  /** Closes connections that a cut made silent, after some time, unless it healed before. */
   cutOff(silentMs: number): void;
 }
 
-/** What a machine has on its ports. */
+/** The answers on a machine's ports. */
 export interface PortAnswers {
   portState(port: number): PortState;
   httpState(port: number): HttpState;
@@ -22,15 +22,15 @@ export class Host {
   /** The agent's end, while one runs. */
   transport: HostEnd | undefined;
   answers: PortAnswers = NO_PORTS;
-  /** Switched on and plugged in: otherwise nothing reaches it, and nobody is told. */
+  /** Switched on: otherwise nothing reaches it, and senders get no error. */
   up = true;
-  /** Its uplink is busy until then. */
+  /** Its uplink is busy until this time. */
   busyMs = 0;
-  /** Its share of what its links could carry: below 1 where it is clogged. */
+  /** The share of its links' bandwidth that it has: below 1 if it is congested. */
   clog = 1;
-  /** Delays everything that it sends or gets. */
+  /** The delay of all that it sends or receives. */
   lagMs = 0;
-  /** Of what comes from it or goes to it, the share that is lost. */
+  /** The share of its sent and received messages that is lost. */
   loss = 0;
 
   constructor(index: number, peer: PeerId) {

@@ -1,17 +1,17 @@
-// What a link is like, and which link lies between two machines.
+// Properties of links, and the link between two machines.
 
 export interface LinkModel {
   /** One way. */
   latencyMs: number;
   /** Uniform, on top. */
   jitterMs: number;
-  /** Probability that a one-way message or a gossip delivery never arrives: queues drop it, as a slow stream's does. */
+  /** Probability that a one-way message or a gossip delivery is lost: queues drop it, as for a slow stream. */
   loss: number;
   /** Probability that a message arrives twice. */
   duplicate: number;
   /** Probability that a message may overtake those before it. */
   reorder: number;
-  /** What a machine can send. */
+  /** The bandwidth of a machine. */
   bytesPerS: number;
 }
 
@@ -29,7 +29,7 @@ export const everywhere =
 export const REGIONS = ['us-east', 'us-west', 'eu-west', 'eu-central', 'ap-northeast', 'ap-southeast', 'sa-east'] as const;
 export type Region = (typeof REGIONS)[number];
 
-/** Round trips in ms between regions of large clouds: medians as public ping tables show them, rounded. Within one: between zones. */
+/** Round trips in ms between regions of large clouds: medians of public ping tables, rounded. Within one region: between zones. */
 const ROUND_TRIPS: readonly (readonly number[])[] = [
   [1.2, 64, 70, 92, 150, 215, 115],
   [64, 1.2, 130, 145, 98, 168, 175],
@@ -43,7 +43,7 @@ const ROUND_TRIPS: readonly (readonly number[])[] = [
 const JITTER_SHARE = 0.1;
 const WAN_BYTES_PER_S = 12.5e6;
 
-/** Machines spread over regions in turn, each link as long as the regions lie apart. */
+/** Machines spread over regions in turn, with the latencies between the regions. */
 export function betweenRegions(regions: readonly Region[], change: Partial<LinkModel> = {}): Topology {
   const places = regions.map((region) => REGIONS.indexOf(region));
   const links = REGIONS.map((_, from) =>

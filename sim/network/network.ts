@@ -1,5 +1,5 @@
-// The simulated network: machines, the links between them, cuts of every kind, and what is under way. Connections and protocols
-// are the transport's (transport.ts); what is broadcast goes the ways of gossipsub (gossip.ts).
+// The simulated network: machines, the links between them, cuts of every kind, and messages in flight. Connections and protocols are in
+// transport.ts, broadcasts over gossipsub in gossip.ts.
 import type { PeerId } from '../../swarm/ports/transport.ts';
 import type { Carried, Trace } from '../adapters/trace.ts';
 import type { SeededRandom } from '../random.ts';
@@ -8,7 +8,7 @@ import { GOSSIP_DEFAULTS, GossipNetwork, type GossipParams } from './gossip.ts';
 import { Host } from './host.ts';
 import { everywhere, LAN, type LinkModel, type Topology } from './links.ts';
 
-/** A connection whose other end went silent is given up after this, as TCP user timeouts do. */
+/** A connection whose other end is silent closes after this time, as with a TCP user timeout. */
 export const SILENT_CLOSE_MS = 4_000;
 const MAX_HOSTS = 65_536;
 
@@ -19,14 +19,14 @@ export class Network {
   readonly gossip: GossipNetwork;
   readonly #hosts = new Map<PeerId, Host>();
   readonly #groups = new Map<Host, number>();
-  /** Directions that carry nothing. */
+  /** Blocked directions. */
   readonly #blocked = new Set<number>();
   topology: Topology = everywhere(LAN);
-  /** On top of what the topology says, while something is wrong with all links. */
+  /** Added to the topology's properties during a fault of all links. */
   disturbance: Partial<LinkModel> = {};
   messages = 0;
   bytes = 0;
-  /** See every one-way message as it is sent. */
+  /** Called for every one-way message when it is sent. */
   readonly taps: ((from: Host, to: PeerId, protocol: string, bytes: Uint8Array) => void)[] = [];
 
   constructor(scheduler: Scheduler, random: SeededRandom, trace: Trace, gossip: GossipParams = GOSSIP_DEFAULTS) {
@@ -36,7 +36,7 @@ export class Network {
     this.gossip = new GossipNetwork(this, gossip);
   }
 
-  /** One link everywhere. */
+  /** The same link everywhere. */
   set link(link: LinkModel) {
     this.topology = everywhere(link);
   }
@@ -61,7 +61,7 @@ export class Network {
 
   // Cuts
 
-  /** Peers in different groups cannot reach each other; one in no group is in group 0. */
+  /** Peers in different groups cannot reach each other; a peer in no group is in group 0. */
   partition(groups: readonly (readonly PeerId[])[]): void {
     this.#groups.clear();
     groups.forEach((group, index) => {
@@ -75,7 +75,7 @@ export class Network {
     this.#blocked.clear();
   }
 
-  /** One direction carries nothing any more. */
+  /** Blocks one direction. */
   block(from: PeerId, to: PeerId): void {
     this.#blocked.add(this.hostOf(from).index * MAX_HOSTS + this.hostOf(to).index);
     this.#noticeCuts();
@@ -85,7 +85,7 @@ export class Network {
     this.#blocked.delete(this.hostOf(from).index * MAX_HOSTS + this.hostOf(to).index);
   }
 
-  /** Switches a machine off, or on again: its connections go silent. */
+  /** Switches a machine off, or on again: its connections become silent. */
   power(peer: PeerId, up: boolean): void {
     this.hostOf(peer).up = up;
     if (!up) this.#noticeCuts();
@@ -97,7 +97,7 @@ export class Network {
     return this.#blocked.size === 0 || !this.#blocked.has(from.index * MAX_HOSTS + to.index);
   }
 
-  /** Both ways: what a connection needs. */
+  /** Whether both directions are open, as a connection needs. */
   connects(a: Host, b: Host): boolean {
     return this.reaches(a, b) && this.reaches(b, a);
   }
@@ -106,13 +106,13 @@ export class Network {
     for (const host of this.#hosts.values()) host.transport?.cutOff(SILENT_CLOSE_MS);
   }
 
-  // What is under way
+  // Messages in flight
 
   linkBetween(from: Host, to: Host): LinkModel {
     return this.topology(from.index, to.index);
   }
 
-  /** When what is sent now arrives. Draws the jitter, and takes its time on the sender's uplink. */
+  /** The arrival time of a message sent now. Draws the jitter, and occupies the sender's uplink. */
   arrivalMs(from: Host, to: Host, bytes: number, hops = 1): number {
     const link = this.linkBetween(from, to);
     const nowMs = this.scheduler.nowMs;
@@ -122,14 +122,14 @@ export class Network {
     return from.busyMs + hops * (latencyMs + this.random.unit() * jitterMs) + from.lagMs + to.lagMs;
   }
 
-  /** Whether something of that probability happens on a link now; draws only where it may. */
+  /** Whether an event of that probability happens on a link now; draws a random number only if it may. */
   happens(what: 'loss' | 'duplicate' | 'reorder', from: Host, to: Host): boolean {
     const ofLink = this.disturbance[what] ?? this.linkBetween(from, to)[what];
     const probability = what === 'loss' ? Math.max(ofLink, from.loss, to.loss) : ofLink;
     return probability > 0 && this.random.chance(probability);
   }
 
-  /** Has something arrive at a time, unless a cut lies between by then. */
+  /** Delivers a message at a time, unless the way is cut by then. */
   arrive(atMs: number, what: Carried, from: Host, to: Host, bytes: number, arrived: (to: Host) => void): void {
     this.messages++;
     this.bytes += bytes;
@@ -140,7 +140,7 @@ export class Network {
     });
   }
 
-  /** What a look at a port of the service host finds: the machine outlives its agent. */
+  /** The result of a probe of a port: the machine outlives its agent. */
   probe<State>(from: Host, to: PeerId, look: (host: Host) => State, timeoutMs: number): Promise<State | 'silent'> {
     return new Promise((resolve) => {
       const silent = this.scheduler.after(timeoutMs, () => resolve('silent'));

@@ -1,5 +1,5 @@
-// One agent's end of the simulated network. A restarted agent gets a new one under the same id. Connections open by dialing, and
-// close when a process dies or a link stays cut; messages on one stay in order, unless the link lets them overtake.
+// One agent's end of the simulated network. A restarted agent gets a new one under the same id. Connections open by dialing, and close when
+// a process dies or a link stays cut. Messages of one connection stay in order, unless the link reorders them.
 import {
   type Admitted,
   type HttpState,
@@ -20,20 +20,20 @@ import type { Network } from './network.ts';
 const REFUSED_MS = 1;
 const DIAL_TIMEOUT_MS = 4_000;
 const DIAL_BYTES = 2_000; // noise and yamux, both ways
-/** A dial takes a TCP handshake and those of noise and yamux. */
+/** Round trips of a dial: the handshakes of TCP, noise and yamux. */
 const DIAL_HOPS = 3;
 const CLOSE_BYTES = 40;
 /** Length prefix, yamux header, noise tag, TCP and IP headers. */
 const FRAME_BYTES = 80;
 
-/** What both ends share. */
+/** State of both ends. */
 interface Connection {
   readonly a: SimulatedTransport;
   readonly b: SimulatedTransport;
-  /** When the last message from either end arrives, so that none overtakes it. */
+  /** The arrival of the last message of either end, so that none overtakes it. */
   lastFromA: number;
   lastFromB: number;
-  /** Each end looks again whether it is still cut. */
+  /** Each end checks again whether it is still cut. */
   readonly cutFor: Set<SimulatedTransport>;
 }
 
@@ -67,7 +67,7 @@ export class SimulatedTransport implements Transport, HostEnd {
     this.crash();
   }
 
-  /** The process ends: its kernel closes the connections, and the others see it at once. */
+  /** The process ends: its kernel closes the connections, and the others see it immediately. */
   crash(): void {
     this.running = false;
     if (this.host.transport === this) this.host.transport = undefined;
@@ -82,7 +82,7 @@ export class SimulatedTransport implements Transport, HostEnd {
     if (this.running) this.#network.gossip.publish(topic, this, bytes, urgent);
   }
 
-  /** Carries something on a connection: in order, and only while it is open at the other end; `arrived` runs there when it runs. */
+  /** Carries a message on a connection: in order, and only while the other end is open. `arrived` runs there when its process runs. */
   #carryOn(connection: Connection, what: Carried, bytes: number, arrived: (there: SimulatedTransport) => void): void {
     if (!this.running && what !== 'close') return;
     const network = this.#network;
@@ -175,13 +175,13 @@ export class SimulatedTransport implements Transport, HostEnd {
     if (this.#connections.has(peer)) return Promise.resolve();
     let dial = this.#dials.get(peer);
     if (dial === undefined) {
-      dial = this.#dialAnew(peer).finally(() => this.#dials.delete(peer));
+      dial = this.#dialNow(peer).finally(() => this.#dials.delete(peer));
       this.#dials.set(peer, dial);
     }
     return dial;
   }
 
-  #dialAnew(peer: PeerId): Promise<void> {
+  #dialNow(peer: PeerId): Promise<void> {
     return new Promise((resolve, reject) => {
       const network = this.#network;
       const failed = (code: RequestFailure, text: string): void => this.process.run(() => reject(new TransportError(code, text)));
@@ -201,7 +201,7 @@ export class SimulatedTransport implements Transport, HostEnd {
           failed('refused', 'connection refused');
         });
       });
-      /** What came of the hello: undefined where both let each other in. */
+      /** The result of the hello: undefined if both admitted each other. */
       const over = (reason: unknown): void => {
         late.cancel();
         if (reason !== undefined) return failed('denied', String(reason));
@@ -213,7 +213,7 @@ export class SimulatedTransport implements Transport, HostEnd {
     });
   }
 
-  /** The exchange that a connection begins with, each message on its way as long as any. @returns why not, or undefined. */
+  /** The exchange that begins a connection, with the latency of each message. @returns the refusal; undefined if there is none */
   async #greet(to: SimulatedTransport): Promise<string | undefined> {
     const [here, there] = [this.#handlers, to.#handlers];
     if (here === undefined || there === undefined) return 'stopped';
@@ -238,12 +238,12 @@ export class SimulatedTransport implements Transport, HostEnd {
     });
   }
 
-  /** Not by protocol: the network counts. */
+  /** Not counted by protocol: the network counts. */
   traffic(): ReadonlyMap<string, Traffic> {
     return new Map();
   }
 
-  /** Nobody simulated listens in. */
+  /** The network is not observed: network keys have no effect. */
   useNetworkKeys(): void {}
 
   /** No two simulated machines share a local network. */
@@ -259,7 +259,7 @@ export class SimulatedTransport implements Transport, HostEnd {
   #open(to: SimulatedTransport): void {
     if (this.#connections.has(to.self)) return;
     const connection: Connection = { a: this, b: to, lastFromA: 0, lastFromB: 0, cutFor: new Set() };
-    to.#closed(this.self, to.#connections.get(this.self)); // an end that never heard of its other's restart
+    to.#closed(this.self, to.#connections.get(this.self)); // an end that does not know of the other's restart
     to.#connections.set(this.self, connection);
     this.#connections.set(to.self, connection);
     this.#network.gossip.linkUp(this, to);
@@ -274,7 +274,7 @@ export class SimulatedTransport implements Transport, HostEnd {
     this.#handlers?.disconnected(peer);
   }
 
-  /** Connections that a cut made silent are given up after a while, unless it healed before. */
+  /** Closes connections that a cut made silent, after some time, unless it healed before. */
   cutOff(silentMs: number): void {
     for (const [peer, connection] of this.#connections) {
       const other = connection.a === this ? connection.b : connection.a;

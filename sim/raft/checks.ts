@@ -1,5 +1,5 @@
-// What must hold of a Raft group whatever happens (Ongaro & Ousterhout 2014, figure 3): one leader a term, logs that match, leaders
-// that have all that was committed, and the same entry applied at the same place by all.
+// The invariants of a Raft group (Ongaro & Ousterhout 2014, figure 3): one leader a term, matching logs, leaders with all committed entries,
+// and the same entry applied at the same index by all.
 import type { ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
 import type { Entry, NodeId } from '../../consensus/raft/types.ts';
 import { toHex } from '../../swarm/dissemination/cbor.ts';
@@ -9,9 +9,9 @@ const textOf = ({ term, type, data }: Entry): string => `${term} ${type} ${toHex
 export class RaftChecks {
   readonly violations: string[] = [];
   readonly #leaders = new Map<number, NodeId>();
-  /** What anybody has applied, by index, and the term in which that was: it was committed in that term, or before. */
+  /** Applied entries of all members, by index, and the term at that time: each was committed in that term, or before. */
   readonly #applied = new Map<number, { text: string; term: number }>();
-  /** What any log held at an index in a term. */
+  /** The entries of all logs, by index and term. */
   readonly #seen = new Map<string, string>();
 
   /** Terms that had a leader. */
@@ -29,10 +29,10 @@ export class RaftChecks {
     this.#leaders.set(term, id);
     const held = new Map(log.entries().map((entry) => [entry.index, textOf(entry)]));
     const first = Math.min(...held.keys());
-    // Of its own term's past alone: who was held up may win an election that was over long ago.
+    // Only entries from before its term: a delayed member may still count the votes of an old election.
     for (const [index, applied] of this.#applied)
       if (applied.term < term && index >= first && held.get(index) !== applied.text)
-        this.#violated(`${id} leads term ${term} without what was committed at ${index}`);
+        this.#violated(`${id} leads term ${term} without the committed entry ${index}`);
   }
 
   applied(id: NodeId, entry: Entry, term: number): void {
@@ -43,7 +43,7 @@ export class RaftChecks {
     if (known === undefined) this.#applied.set(entry.index, { text, term });
   }
 
-  /** Two logs that hold an entry of the same index and term hold the same up to there. */
+  /** Two logs with an entry of the same index and term are equal up to it. */
   matching(id: NodeId, log: ReplicatedLog): void {
     let before = '';
     for (const entry of log.entries()) {
@@ -51,9 +51,9 @@ export class RaftChecks {
       const known = this.#seen.get(at);
       const text = `${before}>${textOf(entry)}`;
       const [own = '', others = ''] = [text, known ?? text].map((one) => one.slice(one.indexOf('>')));
-      if (own !== others) this.#violated(`${id} holds another entry ${at} than others: ${own}, not ${others}`);
+      if (own !== others) this.#violated(`${id} has a different entry ${at} from others: ${own}, not ${others}`);
       const [mine = '', theirs = ''] = [text, known ?? text].map((one) => one.slice(0, one.indexOf('>')));
-      // A log that was compacted does not know what was before.
+      // A compacted log does not know the entries before.
       if (mine !== '' && theirs !== '' && mine !== theirs) this.#violated(`${id} has ${mine} before ${at}, others ${theirs}`);
       if (known === undefined || theirs === '') this.#seen.set(at, text);
       before = at;

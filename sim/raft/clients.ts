@@ -1,5 +1,5 @@
-// The clients of a simulated Raft group: each asks one member after the other to read and write a few registers. What they were answered must
-// be linearizable.
+// The clients of a simulated Raft group: each asks one member after another to read and write a few registers. The history of requests and
+// answers must be linearizable.
 import { LogUnavailable } from '../../consensus/raft/requests.ts';
 import type { Operation, RegisterInput, RegisterOutput } from '../check/linearizability.ts';
 import type { SeededRandom } from '../random.ts';
@@ -13,7 +13,7 @@ const FIRST_MS = 1_000;
 const APART_MS = 50;
 
 export class GroupClients {
-  /** What they asked for, and were answered; what surely had no effect is left out. */
+  /** Requests and answers, without those that certainly had no effect. */
   readonly history: Operation<RegisterInput, RegisterOutput>[] = [];
   readonly #scheduler: Scheduler;
   readonly #random: SeededRandom;
@@ -27,7 +27,7 @@ export class GroupClients {
     for (let i = 0; i < count; i++) scheduler.after(FIRST_MS + i * APART_MS, () => this.#client(i));
   }
 
-  /** They ask for nothing more. */
+  /** They send no more requests. */
   stop(): void {
     this.#isOver = true;
   }
@@ -66,7 +66,7 @@ export class GroupClients {
         if (!error.isUnknown) drop();
       })
       .finally(again);
-    // A member that is killed answers nobody: the client goes on.
+    // A killed member does not answer: the client continues.
     if (this.#members.every((member) => member.log !== log)) again();
   }
 }

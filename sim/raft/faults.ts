@@ -1,5 +1,5 @@
-// Faults that come upon a simulated Raft group, drawn from a seed: crashes, stalls, partitions, disks that are full, slow or damaged, changes
-// of its members, and transfers of leadership.
+// Random faults of a simulated Raft group, drawn from a seed: crashes, stalls, partitions, disks that are full, slow or damaged, configuration
+// changes, and leadership transfers.
 import { type ConfChange, LEAVE_JOINT } from '../../consensus/raft/config.ts';
 import { LogUnavailable } from '../../consensus/raft/requests.ts';
 import type { SeededRandom } from '../random.ts';
@@ -15,7 +15,7 @@ export class GroupFaults {
     this.#random = random;
   }
 
-  /** Draws faults from the seed until a time; then everything is mended, and the group may settle. */
+  /** Draws faults from the seed until a time; then all faults end, and the group may settle. */
   draw(fromMs: number, untilMs: number, everyMs: number): void {
     for (let atMs = fromMs; atMs < untilMs; atMs += this.#random.between(0.2, 1.8) * everyMs)
       this.#group.scheduler.at(atMs, () => this.#drawOne());
@@ -68,7 +68,7 @@ export class GroupFaults {
   }
 
   #isolate({ id }: Member, bothWays: boolean, forMs: number): void {
-    this.#group.note(`${id} is ${bothWays ? 'cut off' : 'deaf'} for ${forMs.toFixed(0)} ms`);
+    this.#group.note(`${id} is ${bothWays ? 'isolated' : 'not receiving'} for ${forMs.toFixed(0)} ms`);
     const others = this.#group.members.filter((other) => other.id !== id);
     this.#group.links.cutFor(
       others.flatMap((other) => (bothWays ? [`${id}>${other.id}`, `${other.id}>${id}`] : [`${other.id}>${id}`])),
@@ -98,7 +98,7 @@ export class GroupFaults {
     });
   }
 
-  /** One voter more or fewer, or several at once through a joint configuration; never fewer than three. */
+  /** One voter more or fewer, or several through a joint configuration; never fewer than three. */
   #changeMembers(): void {
     const { log } = this.#group.leader ?? {};
     if (log === undefined) return;
@@ -127,11 +127,11 @@ export class GroupFaults {
   }
 
   #transfer({ id }: Member): void {
-    this.#group.note(`leadership is handed to ${id}`);
+    this.#group.note(`leadership is transferred to ${id}`);
     this.#group.leader?.log?.transferLeader(id);
   }
 
-  /** A record on one disk no longer holds what was written; only while the others can go on without it. */
+  /** Damages a record on one disk; only while the others have a quorum without it. */
   #damage(member: Member): void {
     const { log } = this.#group.leader ?? {};
     const voters = log?.conf.voters ?? [];

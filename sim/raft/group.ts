@@ -1,5 +1,5 @@
-// A Raft group on a simulated network, with simulated disks and clocks: the same members as in reality, which crash and boot again, and clients
-// whose reads and writes must be linearizable. faults.ts draws what comes upon it.
+// A Raft group on a simulated network, with simulated disks and clocks: the same members as in reality, which crash and boot again, and
+// clients whose reads and writes must be linearizable. faults.ts draws the faults.
 import { CorruptLog } from '../../consensus/raft/durable-log.ts';
 import { DEFAULT_SETTINGS, type LogSettings } from '../../consensus/raft/log-settings.ts';
 import { ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
@@ -19,7 +19,7 @@ import { Registers } from './registers.ts';
 
 export interface RaftGroupConfig {
   seed: number;
-  /** Voters of the beginning; as many again wait to be taken in. */
+  /** The first voters; as many others wait to be added. */
   voters: number;
   spares: number;
   /** One way, uniform between the two. */
@@ -30,9 +30,9 @@ export interface RaftGroupConfig {
 
 export const BOOT_MS = 300;
 const LOOK_EVERY_MS = 500;
-/** Entries that may just be on their way. */
+/** Entries that may be in flight. */
 const CATCHING_UP = 20;
-/** FNV-1a twice: checksums of simulated disks need not withstand anybody. */
+/** FNV-1a twice: checksums of simulated disks need not withstand attacks. */
 function modelHash(bytes: Uint8Array): Uint8Array {
   const out = new Uint8Array(32);
   for (let half = 0; half < 2; half++) {
@@ -50,7 +50,7 @@ export class RaftGroup {
   readonly links: GroupLinks;
   readonly clients: GroupClients;
   readonly faults: string[] = [];
-  /** When each term's leader was known to itself. */
+  /** When each term's leader became leader. */
   readonly elections: { atMs: number; id: NodeId; term: number }[] = [];
   readonly #config: RaftGroupConfig;
   readonly #begins: NodeId[];
@@ -174,19 +174,19 @@ export class RaftGroup {
     if (!this.#isOver) this.scheduler.after(LOOK_EVERY_MS, () => this.#look());
   }
 
-  /** Of a group that is mended: it has a leader, and every voter that can has what the leader has. */
+  /** Checks a group without faults: it has a leader, and every voter that can has the leader's entries. */
   settled(): void {
     const { leader } = this;
-    if (leader?.log === undefined) return void this.checks.violations.push('there is no leader, though everything is mended');
+    if (leader?.log === undefined) return void this.checks.violations.push('no leader, though all faults have ended');
     for (const id of leader.log.conf.voters) {
       const { log, isHurt } = this.members[id - 1] ?? {};
       const behind = leader.log.state.applied - (log?.state.applied ?? 0);
       if (isHurt !== true && behind > CATCHING_UP)
-        this.checks.violations.push(`${id} is ${behind} entries behind, though everything is mended`);
+        this.checks.violations.push(`${id} is ${behind} entries behind, though all faults have ended`);
     }
   }
 
-  /** Ends the run: what came of the clients' operations is judged. */
+  /** Ends the run, and checks the history of the clients' operations. */
   end(): void {
     this.#isOver = true;
     this.clients.stop();

@@ -1,4 +1,4 @@
-// The links between the members of a simulated Raft group: each takes its time, and may be cut, lose messages or deliver them twice.
+// The links between the members of a simulated Raft group: each has a latency, and may be cut, lose messages or deliver them twice.
 import type { NodeId } from '../../consensus/raft/types.ts';
 import type { SeededRandom } from '../random.ts';
 import type { Scheduler } from '../scheduler.ts';
@@ -7,7 +7,7 @@ export class GroupLinks {
   readonly #scheduler: Scheduler;
   readonly #random: SeededRandom;
   readonly #latencyMs: readonly [number, number];
-  /** Links that carry nothing, as `from>to`. */
+  /** Blocked links, as `from>to`. */
   readonly #cut = new Set<string>();
   #loss = 0;
   #duplicates = 0;
@@ -28,7 +28,7 @@ export class GroupLinks {
     return this.#random.between(low, high);
   }
 
-  /** @param deliver hands over the message: never, once, or twice */
+  /** @param deliver delivers the message: called never, once, or twice */
   carry(from: NodeId, to: NodeId, deliver: () => void): void {
     if (this.isCut(from, to)) return;
     const copies = this.#random.unit() < this.#loss ? 0 : this.#random.unit() < this.#duplicates ? 2 : 1;

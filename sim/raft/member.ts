@@ -1,4 +1,4 @@
-// A member of a simulated Raft group: its disk, which stays, and the process that runs on it now.
+// A member of a simulated Raft group: its disk, which is permanent, and its current process.
 import type { ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
 import type { NodeId } from '../../consensus/raft/types.ts';
 import type { Disk, SimulatedStore } from '../machine/disk.ts';
@@ -12,7 +12,7 @@ export class Member {
   store: SimulatedStore | undefined;
   log: ReplicatedLog<Registers> | undefined;
   isUp = false;
-  /** A record of its log is not what was written; when that was found, it says nothing any more. */
+  /** A record of its log is damaged; once it finds that, it sends no more messages. */
   isHurt = false;
   isDamaged = false;
   starts = 0;

@@ -1,4 +1,4 @@
-// The smallest thing that a log can be about: registers by key. For the simulator, tests and benchmarks.
+// The smallest state machine of a log: registers by key. For the simulator, tests and benchmarks.
 import { z } from 'zod';
 import type { StateMachine } from '../../consensus/raft/machine.ts';
 import type { ReplicatedLog } from '../../consensus/raft/replicated-log.ts';
@@ -10,7 +10,7 @@ const MAX_VALUE = 16_384;
 const key = z.string().min(1).max(MAX_KEY);
 const value = z.string().max(MAX_VALUE);
 
-/** `cas`: set where it still is `from`. */
+/** `cas`: sets it if it is still `from`. */
 const commandSchema = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('put'), key, value }),
   z.strictObject({ op: z.literal('cas'), key, from: value.nullable(), value }),
@@ -51,12 +51,12 @@ export class Registers implements StateMachine<RegisterCommand, boolean> {
 
   restore(data: Uint8Array): void {
     const parsed = snapshotSchema.safeParse(data.length === 0 ? [] : decodeCbor(data));
-    if (!parsed.success) throw new RangeError('no snapshot of registers');
+    if (!parsed.success) throw new RangeError('not a snapshot of registers');
     this.#values = new Map(parsed.data);
   }
 }
 
-/** What a client asks of a log. @throws LogUnavailable */
+/** Executes a client's request on a log. @throws LogUnavailable */
 export async function carryOut(log: ReplicatedLog<Registers>, input: RegisterInput, timeoutMs: number): Promise<RegisterOutput> {
   switch (input.kind) {
     case 'read':

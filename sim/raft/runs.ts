@@ -1,4 +1,4 @@
-// Runs of a Raft group: with faults drawn from the seed, and of one leader after the other that is killed.
+// Runs of a Raft group: with random faults, and with repeated kills of the leader.
 import { SeededRandom } from '../random.ts';
 import { GroupFaults } from './faults.ts';
 import { RaftGroup } from './group.ts';
@@ -6,10 +6,10 @@ import { RaftGroup } from './group.ts';
 const FAULTS_FROM_MS = 2_000;
 const FAULTS_UNTIL_MS = 15_000;
 const FAULT_EVERY_MS = 1_000;
-/** A group that is mended elects, and answers, within this. */
+/** After the faults the group elects a leader, and answers, within this time. */
 const SETTLED_MS = 21_000;
 const LAN_MS = [0.3, 3] as const;
-/** Snapshots that a short run comes to. */
+/** A low value, so that short runs have snapshots. */
 const SMALL = { snapshotEvery: 15, keptEntries: 5 };
 const SETTLE_MS = 3_000;
 const LOOK_MS = 1;
@@ -18,13 +18,13 @@ export interface RaftRun {
   seed: number;
   violations: string[];
   faults: string[];
-  /** What clients asked for, and what they were answered. */
+  /** Requests of clients, and their answers. */
   asked: number;
   answered: number;
   terms: number;
 }
 
-/** Five voters and two that wait to be taken in, thirteen seconds of faults, then peace. */
+/** Five voters and two members that wait to be added, thirteen seconds of faults, then none. */
 export async function runFaults(seed: number): Promise<RaftRun> {
   const group = new RaftGroup({ seed, voters: 5, spares: 2, latencyMs: LAN_MS, clients: 4, settings: SMALL });
   new GroupFaults(group, new SeededRandom(seed, 'faults')).draw(FAULTS_FROM_MS, FAULTS_UNTIL_MS, FAULT_EVERY_MS);

@@ -1,4 +1,4 @@
-// A run as one HTML file: its figures, its plots as inline SVG, its faults and incidents, and what was violated.
+// A run as one HTML file: its figures, its plots as inline SVG, its faults and incidents, and its violations.
 import { counted } from '../../swarm/words.ts';
 import { EPOCH_MS } from '../node.ts';
 import type { RunReport, Sample } from '../run.ts';
@@ -6,7 +6,7 @@ import { type Bar, escapeHtml, lineChart, timeline } from './svg.ts';
 
 const MAX_LANES = 100;
 
-/** Ms from the first fault that came upon an incident's machine before it, at most a minute, to the incident. */
+/** Ms from the first fault of an incident's machine, at most a minute before it, to the incident. */
 export function detectionTimes({ faults, incidents }: RunReport): number[] {
   return incidents.flatMap(({ node, openedMs }) => {
     const atMs = openedMs - EPOCH_MS;
@@ -25,7 +25,7 @@ export function quantile(values: readonly number[], share: number): number | und
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))];
 }
 
-/** Of a sum that grows, what a node and second of it is. */
+/** The rate per node and second of a growing sum. */
 function rates(samples: readonly Sample[], nodes: number, pick: (sample: Sample) => number): [number, number][] {
   return samples.slice(1).map((sample, index) => {
     const before = samples[index] ?? sample;
@@ -34,7 +34,7 @@ function rates(samples: readonly Sample[], nodes: number, pick: (sample: Sample)
   });
 }
 
-/** By name: each an SVG of its own. */
+/** By name, each a separate SVG. */
 export function plots(report: RunReport): Record<string, string> {
   const { samples, nodes } = report;
   const over = (pick: (sample: Sample) => number): [number, number][] =>
@@ -127,7 +127,7 @@ td, th { border-bottom: 1px solid #d1d9e0; padding: .25rem .5rem; text-align: le
 code { word-break: break-all }
 </style></head><body>
 <h1>${escapeHtml(title)}</h1>
-<p class="${held ? 'held' : 'violated'}">${held ? 'Everything held.' : `${counted(report.violations.length, 'violation')}.`}</p>
+<p class="${held ? 'held' : 'violated'}">${held ? 'All checks passed.' : `${counted(report.violations.length, 'violation')}.`}</p>
 ${held ? '' : `<ul>${report.violations.map((text) => `<li><code>${escapeHtml(text)}</code></li>`).join('')}</ul>`}
 <table>${rows(figures(report))}</table>
 ${Object.values(plots(report)).join('\n')}

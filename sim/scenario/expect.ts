@@ -1,11 +1,11 @@
-// What a scenario promises beyond what holds of every run.
+// The expectations of a scenario, besides the checks of every run.
 import type { Incident } from '../../node/detection/incident.ts';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Cluster } from '../cluster.ts';
 import type { SimulatedNode } from '../node.ts';
 import type { Expectation, Scenario } from './schema.ts';
 
-/** The promises that were broken, in words. */
+/** The expectations that were not met, in words. */
 export function brokenPromises(cluster: Cluster, { expect }: Scenario): string[] {
   const named = new Set(expect.flatMap(({ node }) => (typeof node === 'number' ? [cluster.node(node).index] : [])));
   return expect.flatMap((expectation) => {
@@ -36,19 +36,19 @@ function broken(node: SimulatedNode, expectation: Expectation): string[] {
   return text === expectation.content ? [] : [`${expectation.path} is ${JSON.stringify(text.slice(0, 80))}`];
 }
 
-/** What is wrong with an agent's incidents in the eyes of an expectation. */
+/** How an agent's incidents differ from an expectation. */
 export function brokenStory(incidents: readonly Incident[], wanted: Extract<Expectation, { policy: string }>): string[] {
-  const told = incidents.filter(({ policy, target }) => policy === wanted.policy && (wanted.target ?? target) === target);
-  const last = told.at(-1);
+  const matching = incidents.filter(({ policy, target }) => policy === wanted.policy && (wanted.target ?? target) === target);
+  const last = matching.at(-1);
   const what = `${wanted.policy}${wanted.target === undefined ? '' : ` of ${wanted.target}`}`;
   const wrong: string[] = [];
-  if (wanted.count !== undefined && told.length !== wanted.count)
-    wrong.push(`${what}: ${told.length} times, not ${wanted.count}`);
+  if (wanted.count !== undefined && matching.length !== wanted.count)
+    wrong.push(`${what}: ${matching.length} times, not ${wanted.count}`);
   if (wanted.outcome !== undefined && last?.outcome !== wanted.outcome)
-    wrong.push(`${what}: ${last?.outcome ?? 'never noticed'}, not "${wanted.outcome}"`);
+    wrong.push(`${what}: ${last?.outcome ?? 'no incident'}, not "${wanted.outcome}"`);
   if (wanted.certified !== undefined && last !== undefined && (last.certificate !== '') !== wanted.certified)
     wrong.push(`${what}: ${wanted.certified ? 'not ' : ''}certified`);
-  if (wanted.acted !== undefined && told.some(({ tool }) => (tool !== '') !== wanted.acted))
-    wrong.push(`${what}: ${wanted.acted ? 'nothing was tried' : 'something was tried'}`);
+  if (wanted.acted !== undefined && matching.some(({ tool }) => (tool !== '') !== wanted.acted))
+    wrong.push(`${what}: ${wanted.acted ? 'no repair was tried' : 'a repair was tried'}`);
   return wrong;
 }

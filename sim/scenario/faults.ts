@@ -1,4 +1,4 @@
-// The kinds of faults: what each does to the machines that it comes upon, how it ends, and how its arguments are drawn.
+// The kinds of faults: the effect of each on its machines, how it ends, and how its arguments are drawn.
 import { z } from 'zod';
 import { utf8 } from '../../swarm/dissemination/cbor.ts';
 import type { Cluster } from '../cluster.ts';
@@ -43,7 +43,7 @@ export type FaultKind = (typeof FAULT_KINDS)[number];
 
 type Arguments = Readonly<Record<string, unknown>>;
 
-/** Where a fault comes upon. */
+/** The machines of a fault. */
 export interface Place {
   cluster: Cluster;
   nodes: readonly SimulatedNode[];
@@ -53,15 +53,15 @@ export interface Place {
 
 export interface FaultModel {
   args: z.ZodRawShape;
-  /** Whom it touches beside the machines that it comes upon: then nobody is judged by what the swarm says of anyone. */
+  /** It also affects other machines: then no views of the swarm are checked. */
   everywhere?: boolean;
-  /** It says nothing about whether its machines can be reached. */
+  /** It does not affect whether its machines are reachable. */
   local?: boolean;
-  /** Begins it; what it returns ends it. */
+  /** Begins the fault; the returned function ends it. */
   begin(place: Place, args: Arguments): (() => void) | undefined;
-  /** Arguments for a drawn one; undefined where it is never drawn. */
+  /** Random arguments; undefined if it is never drawn. */
   draw?(random: SeededRandom, services: readonly string[]): Arguments | undefined;
-  /** How long a drawn one lasts, in seconds. */
+  /** The range of random durations, in seconds. */
   lastsS?: readonly [number, number];
 }
 
@@ -69,7 +69,7 @@ const others = ({ cluster, nodes }: Place): SimulatedNode[] => cluster.nodes.fil
 const number = (value: unknown, fallback: number): number => (typeof value === 'number' ? value : fallback);
 const text = (value: unknown): string => (typeof value === 'string' ? value : '');
 
-/** Blocks directions, and unblocks them in the end. */
+/** Blocks directions, and unblocks them at the end. */
 function cut({ cluster }: Place, pairs: readonly (readonly [SimulatedNode, SimulatedNode])[]): () => void {
   for (const [from, to] of pairs) cluster.network.block(from.peer, to.peer);
   return () => {
@@ -86,7 +86,7 @@ const bothWays = (pairs: readonly [SimulatedNode, SimulatedNode][]): [SimulatedN
     [b, a],
   ]);
 
-/** Something set on each machine, and set back. */
+/** A setting of each machine, which is reset at the end. */
 const set =
   (begin: (node: SimulatedNode, args: Arguments, place: Place) => void, end: (node: SimulatedNode, args: Arguments) => void) =>
   (place: Place, args: Arguments): (() => void) => {
@@ -96,7 +96,7 @@ const set =
     };
   };
 
-/** Of all links. */
+/** Affects all links. */
 const disturb =
   (key: 'loss' | 'duplicate' | 'reorder', fallback: number): FaultModel['begin'] =>
   ({ cluster: { network } }, { probability }) => {
@@ -112,7 +112,7 @@ const drawService = (random: SeededRandom, services: readonly string[]): Argumen
   services.length === 0 ? undefined : { service: services[Math.floor(random.unit() * services.length)] };
 const probability = { probability: z.number().min(0).max(1).optional() };
 
-/** Marks a service as one that something happened to: it may be acted on. */
+/** Marks a service as one that had a fault: actions on it are allowed. */
 function touch(node: SimulatedNode, name: unknown): string {
   node.past.touched.add(text(name));
   return text(name);
@@ -153,11 +153,11 @@ const MACHINE_FAULTS = {
     ),
     draw: drawService,
   },
-  /** It takes connections and says nothing, until it is another process. */
+  /** It accepts connections and sends nothing, until its process is replaced. */
   'service-mute': sicken('mute'),
-  /** It answers with an error, until it is another process. */
+  /** It answers with an error, until its process is replaced. */
   'service-error': sicken('failed'),
-  /** The service ends, and somebody else has its port for a while. */
+  /** The service exits, and another process has its port for some time. */
   'port-intruder': {
     args: service,
     local: true,
@@ -171,7 +171,7 @@ const MACHINE_FAULTS = {
     draw: drawService,
     lastsS: [10, 60],
   },
-  /** It ends by itself soon after each start, until somebody mends it and starts it. */
+  /** It exits soon after each start, until the fault ends and it is started. */
   'service-curse': {
     args: { ...service, lives_ms: z.number().positive().optional() },
     local: true,
@@ -193,7 +193,7 @@ const MACHINE_FAULTS = {
     },
     lastsS: [60, 90],
   },
-  /** As service-curse, but on one machine after another. */
+  /** As service-curse, on one machine after another. */
   'bad-roll-out': {
     args: { ...service, lives_ms: z.number().positive().optional(), step_ms: z.number().positive().optional() },
     local: true,
@@ -257,7 +257,7 @@ const MACHINE_FAULTS = {
       return undefined;
     },
   },
-  /** Something writes a line to a log. */
+  /** A process writes a line to a log. */
   'log-line': {
     args: { path: z.string(), line: z.string() },
     local: true,
@@ -279,7 +279,7 @@ const MACHINE_FAULTS = {
     args: { policy: z.string() },
     local: true,
     begin: ({ nodes }, { policy }) => {
-      const silence = { policy: text(policy), forMs: 3_600_000, reason: 'asked by the scenario' };
+      const silence = { policy: text(policy), forMs: 3_600_000, reason: 'requested by the scenario' };
       for (const { agent } of nodes) void agent?.parts.executor.brakes.silences.add(silence);
       return undefined;
     },
@@ -335,14 +335,14 @@ const PROCESS_FAULTS = {
     draw: () => ({}),
     lastsS: [1, 40],
   },
-  /** It comes back with an empty disk, and its old key. */
+  /** It restarts with an empty disk and its old key. */
   'crash-wiped': {
     args: {},
     begin: ({ cluster, nodes }) => {
       for (const node of nodes) node.crash();
       return () => {
         for (const node of nodes) {
-          node.crash(); // another fault's end may have started it
+          node.crash(); // the end of another fault may have started it
           const member =
             cluster.running().find((other) => other.node !== node && other.node.past.wipes === 0) ?? cluster.running()[0];
           node.wipe(member?.node.peer ?? node.peer);
@@ -376,7 +376,7 @@ const PROCESS_FAULTS = {
 } satisfies Partial<Record<FaultKind, FaultModel>>;
 
 const NETWORK_FAULTS = {
-  /** The machine is gone at once, and nobody is told; then it boots. */
+  /** The machine loses power without any message to others; then it boots. */
   'power-cut': {
     args: {},
     begin: ({ cluster, nodes }) => {
@@ -409,7 +409,7 @@ const NETWORK_FAULTS = {
     draw: (random) => ({ direction: random.chance(0.5) ? 'in' : 'out' }),
     lastsS: [2, 60],
   },
-  /** They cannot reach each other; all the others reach everyone. */
+  /** They cannot reach each other; all others reach every machine. */
   partial: {
     args: {},
     everywhere: true,
@@ -485,7 +485,7 @@ const NETWORK_FAULTS = {
     draw: (random) => ({ probability: random.between(0.1, 0.9) }),
     lastsS: [10, 60],
   },
-  /** Of all links. */
+  /** Affects all links. */
   latency: {
     args: { ms: z.number().min(0).optional() },
     everywhere: true,

@@ -1,5 +1,5 @@
-// Which faults come when: those of the scenario, and those drawn from the seed, as data before anything runs, so that a
-// violation can be looked for with fewer of them.
+// The schedule of faults: those of the scenario, and those drawn from the seed, as data before the run, so that a violation can be reproduced
+// with fewer of them.
 import type { Cluster } from '../cluster.ts';
 import type { Fault } from '../fault-history.ts';
 import type { SimulatedNode } from '../node.ts';
@@ -13,9 +13,12 @@ export interface PlannedFault extends Fault {
   on: Selector;
 }
 
-/** What a machine is excused for after a fault is over: TCP's patience, redials, statuses that must come again; an alert that came back often is held for 20 s of answers, and whoever holds it may be stalled meanwhile. */
+/**
+ * A machine is excused for this long after a fault: TCP timeouts, redials, and statuses that must arrive again. An alert that came often is
+ * retracted only after 20 s of answers, and its observer may be stalled meanwhile.
+ */
 export const RECOVERY_MS = 45_000;
-/** A drawn fault comes upon so many machines at most. */
+/** A random fault affects at most this many machines. */
 const MAX_AT_ONCE = 3;
 
 export function planFaults(scenario: Scenario, seed: number): PlannedFault[] {
@@ -23,7 +26,7 @@ export function planFaults(scenario: Scenario, seed: number): PlannedFault[] {
   return [...given, ...drawFaults(scenario, seed)].sort((a, b) => a.atMs - b.atMs);
 }
 
-/** Each run has its own subset of the kinds, and its own pace. */
+/** Each run has its own subset of the kinds, and its own rate. */
 function drawFaults({ drawn, duration, calm, machine }: Scenario, seed: number): PlannedFault[] {
   if (drawn === undefined) return [];
   const random = new SeededRandom(seed, 'faults');
@@ -38,8 +41,8 @@ function drawFaults({ drawn, duration, calm, machine }: Scenario, seed: number):
     const kind = some[Math.floor(random.unit() * some.length)];
     const model = kind && FAULTS[kind];
     const args = model?.draw?.(random, services);
-    const [leastS, mostS] = model?.lastsS ?? [0, 0];
-    const forMs = Math.min(Math.round(random.between(leastS, mostS) * 1_000), endMs - atMs);
+    const [minS, maxS] = model?.lastsS ?? [0, 0];
+    const forMs = Math.min(Math.round(random.between(minS, maxS) * 1_000), endMs - atMs);
     const count = random.chance(0.6) ? 1 : 1 + Math.floor(random.unit() * MAX_AT_ONCE);
     const on: Selector = random.chance(0.15) ? 'coordinator' : Array.from({ length: count }, () => random.uint32() % 65_536);
     if (kind !== undefined && args !== undefined) planned.push({ atMs: Math.round(atMs), kind, on, forMs, args });
@@ -52,7 +55,7 @@ export function describeFault({ kind, on, forMs, args }: Fault): string {
   return `${kind} on ${Array.isArray(on) ? on.join(',') : on}${forMs > 0 ? ` for ${forMs / 1_000} s` : ''}${given.join('')}`;
 }
 
-/** Has the faults come upon a cluster. */
+/** Schedules the faults on a cluster. */
 export function scheduleFaults(cluster: Cluster, faults: readonly PlannedFault[]): void {
   faults.forEach((fault, index) => {
     const random = cluster.random(`fault ${index}`);
@@ -60,7 +63,7 @@ export function scheduleFaults(cluster: Cluster, faults: readonly PlannedFault[]
       const model = FAULTS[fault.kind];
       const nodes = select(cluster, fault.on, random);
       const names = nodes.map(({ name }) => name).join(' ');
-      cluster.log('fault', `${describeFault(fault)}: ${names === '' ? 'nobody' : names}`);
+      cluster.log('fault', `${describeFault(fault)}: ${names === '' ? 'no node' : names}`);
       cluster.history.faults.push({ fault, atMs: fault.atMs, nodes: nodes.map(({ index: at }) => at) });
       if (model.local !== true)
         cluster.history.excuse(model.everywhere === true ? cluster.nodes : nodes, fault.forMs + RECOVERY_MS);
@@ -68,7 +71,7 @@ export function scheduleFaults(cluster: Cluster, faults: readonly PlannedFault[]
       if (end === undefined || fault.forMs <= 0) return;
       cluster.scheduler.after(fault.forMs, () => {
         end();
-        cluster.log('fault', `${fault.kind} is over: ${names}`);
+        cluster.log('fault', `${fault.kind} ended: ${names}`);
         if (model.local !== true) cluster.history.excuse(model.everywhere === true ? cluster.nodes : nodes, RECOVERY_MS);
       });
     });
@@ -81,7 +84,7 @@ function select(cluster: Cluster, on: Selector, random: SeededRandom): Simulated
   return selectFrom(cluster.nodes.length, on, random, coordinator).map((index) => cluster.node(index));
 }
 
-/** Indices of the machines that are meant, of `count`. */
+/** Indices of the selected machines, of `count`. */
 export function selectFrom(count: number, on: Selector, random: SeededRandom, coordinator: number | undefined): number[] {
   const all = Array.from({ length: count }, (_, index) => index);
   const drawn = (wanted: number): number[] => {

@@ -1,5 +1,5 @@
-// Scenarios as TOML: what the machines and links are like, which faults come when or are drawn, and what must come of it.
-// docs/SIMULATOR.md says what each key means; unknown ones are refused with a suggestion.
+// Scenarios as TOML: the machines and links, the scheduled and random faults, and the expectations. docs/SIMULATOR.md describes each key;
+// unknown keys are refused with a suggestion.
 import { z } from 'zod';
 import { KalosError } from '../../node/errors.ts';
 import { keysAt, placeOf, unknownKey, wordsOf } from '../../node/issue-words.ts';
@@ -23,7 +23,7 @@ export const durationSchema = z
 
 const probability = z.number().min(0).max(1);
 
-/** One machine or some: an index (-1 is the last), several, or words that are made out when the fault comes. */
+/** One machine or several: an index (-1 is the last), a list, or a word that is resolved when the fault begins. */
 export const selectorSchema = z.union([
   z.number().int(),
   z.array(z.number().int()).min(1),
@@ -41,17 +41,17 @@ const faultSchema = z.looseObject({
 
 const node = z.union([z.number().int(), z.literal('others'), z.literal('all')]);
 
-/** What must be at the end; what is not named does not matter. */
+/** Expectations at the end; absent fields are not checked. */
 const expectSchema = z.union([
   z.strictObject({
     node,
     policy: z.string(),
     target: z.string().optional(),
-    /** How the last such incident ended. */
+    /** The outcome of the last such incident. */
     outcome: z.string().optional(),
     certified: z.boolean().optional(),
     count: z.number().int().nonnegative().optional(),
-    /** Whether anything was tried. */
+    /** Whether a repair was tried. */
     acted: z.boolean().optional(),
   }),
   z.strictObject({ node, service: z.string(), starts: z.number().int().nonnegative() }),
@@ -76,17 +76,17 @@ export const scenarioSchema = z.strictObject({
   min_nodes: z.number().int().min(1).default(4),
   nodes: z.number().int().min(1).default(10),
   duration: durationSchema,
-  /** The last part of the duration, in which nothing is broken any more. */
+  /** The last part of the duration, without faults. */
   calm: durationSchema.default(60_000),
-  /** kalos.toml of every machine. */
+  /** The kalos.toml of every machine. */
   machine: z.record(z.string(), z.unknown()).default({}),
   network: z.strictObject({ regions: z.array(z.enum(REGIONS)).min(1).optional(), ...linkShape }).default({}),
   clocks: z
     .strictObject({ skew: durationSchema.default(0), drift_ppm: z.number().min(0).max(10_000).default(0) })
     .default({ skew: 0, drift_ppm: 0 }),
-  /** Of each machine, in turn. */
+  /** The versions of the machines, in turn. */
   versions: z.array(z.string().max(20)).min(1).default(['0.4.0']),
-  /** Machines that speak a later version of the protocol, too. */
+  /** Machines that also send messages of a later version of the protocol. */
   later: z.array(z.number().int().nonnegative()).default([]),
   liar: z.array(z.strictObject({ on: z.number().int(), lies: z.array(z.enum([...LIES, 'silent'])).min(1) })).default([]),
   fault: z.array(faultSchema).max(MAX_FAULTS).default([]),
@@ -97,7 +97,7 @@ export const scenarioSchema = z.strictObject({
         .min(1)
         .optional(),
       from: durationSchema.default(20_000),
-      /** Between two faults on average; each run draws its own between a third and three times of it. */
+      /** The mean time between two faults; each run draws its own, between a third and three times of this. */
       every: durationSchema.default(15_000),
     })
     .optional(),
@@ -105,7 +105,7 @@ export const scenarioSchema = z.strictObject({
 });
 export type Scenario = z.infer<typeof scenarioSchema>;
 
-/** @throws KalosError `config` naming every key that is wrong. */
+/** @throws KalosError `config` with every invalid key */
 export function parseScenario(document: unknown, origin: string): Scenario {
   const parsed = scenarioSchema.safeParse(document);
   const wrong = parsed.success ? faultsWrong(parsed.data) : parsed.error.issues.flatMap((issue) => describe(issue, document));
@@ -114,7 +114,7 @@ export function parseScenario(document: unknown, origin: string): Scenario {
   return parsed.data;
 }
 
-/** Arguments of faults, each against its own kind's. */
+/** Checks the arguments of faults by their kinds. */
 function faultsWrong({ fault, duration, calm }: Scenario): string[] {
   const lastMs = duration - calm;
   return fault.flatMap(({ at, kind, on: _on, for: forMs, ...given }, index) => {
@@ -123,7 +123,7 @@ function faultsWrong({ fault, duration, calm }: Scenario): string[] {
     const wrong = args.success
       ? []
       : args.error.issues.flatMap((issue) => describe(issue, given, place, Object.keys(FAULTS[kind].args)));
-    if (at + (forMs ?? 0) > lastMs) wrong.push(`${place}: lasts into the calm, which begins at ${lastMs / 1000} s`);
+    if (at + (forMs ?? 0) > lastMs) wrong.push(`${place}: must end by ${lastMs / 1000} s, when the recovery phase (calm) begins`);
     return wrong;
   });
 }

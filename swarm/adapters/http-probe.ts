@@ -1,21 +1,21 @@
-// A GET that looks only at the status: how an agent runs the declared check of its own service, and a witness that of a peer's.
-// Both send the same request, so that a server that goes by the name it is asked for answers both alike.
+// A GET that reads only the status: an agent runs it as the declared check of its own service, and a witness for a peer's service. Both send
+// the same request, so that a server with virtual hosts answers both alike.
 import { get } from 'node:http';
 import type { HttpState } from '../ports/transport.ts';
 
-/** By this name the machine asks its own services, and so do its witnesses. */
+/** The host name in requests of the machine itself and of its witnesses. */
 const LOCAL_HOST = '127.0.0.1';
 const FIRST_GOOD = 200;
 const FIRST_BAD = 400;
 
-/** What this machine or this process lacks: no fault of the service's. */
+/** Errors of this machine or process, not of the service. */
 const OURS = new Set(['EADDRNOTAVAIL', 'EMFILE', 'ENFILE', 'ENOBUFS', 'ENOMEM', 'EAGAIN']);
-/** Nothing came back from the host: it, or a firewall before it, keeps silent. */
+/** Errors without an answer of the host, or of a firewall before it. */
 const NOT_REACHED = new Set(['EHOSTUNREACH', 'ENETUNREACH', 'ETIMEDOUT', 'EHOSTDOWN', 'EACCES', 'EPERM']);
 
-/** @param timeoutMs until the status has come, from the connect on. */
+/** @param timeoutMs from the connect until the status */
 export function probeHttp(host: string, port: number, path: string, timeoutMs: number): Promise<HttpState> {
-  // One that cannot be asked for is thrown by Node at once.
+  // Node throws synchronously if the path is invalid.
   return tryHttp(host, port, path, timeoutMs).catch(() => 'unknown');
 }
 
@@ -27,7 +27,7 @@ function tryHttp(host: string, port: number, path: string, timeoutMs: number): P
       const status = response.statusCode ?? 0;
       settle(status >= FIRST_GOOD && status < FIRST_BAD ? 'passed' : 'failed');
     });
-    // Where this process was held up, its timer comes before what has arrived meanwhile: that is read first.
+    // After a stall of this process the timer fires before data that arrived meanwhile is read: read it first.
     const late = setTimeout(() => setImmediate(() => settle(connected ? 'mute' : 'silent')), timeoutMs);
     const settle = (state: HttpState): void => {
       clearTimeout(late);

@@ -1,4 +1,4 @@
-// A TCP connect that says what it found and sends nothing: how a witness looks at a peer's service, and an agent at its own.
+// A TCP connect that sends nothing and reports the result: a witness probes a peer's service with it, and an agent its own.
 import { connect } from 'node:net';
 import type { PortState } from '../ports/transport.ts';
 
@@ -9,7 +9,7 @@ export function probeTcp(host: string, port: number, timeoutMs: number): Promise
       socket.destroy();
       resolve(state);
     };
-    // Where this process was held up, its timer comes before what has arrived meanwhile: that is read first.
+    // After a stall of this process the timer fires before data that arrived meanwhile is read: read it first.
     socket.setTimeout(timeoutMs, () => setImmediate(settle, 'silent'));
     socket.once('connect', () => settle('open'));
     socket.once('error', (error: NodeJS.ErrnoException) => settle(error.code === 'ECONNREFUSED' ? 'refused' : 'silent'));

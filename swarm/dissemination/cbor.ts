@@ -5,7 +5,7 @@ export function encodeCbor(value: unknown): Uint8Array {
   return encode(value);
 }
 
-/** Strict: no indefinite lengths, no duplicate or non-canonical keys, no trailing bytes. Undefined where malformed. */
+/** Strict: no indefinite lengths, no duplicate or non-canonical keys, no trailing bytes. Undefined if malformed. */
 export function decodeCbor(bytes: Uint8Array): unknown {
   try {
     return decode(bytes, { strict: true, allowIndefinite: false, rejectDuplicateMapKeys: true, useMaps: false });

@@ -1,6 +1,6 @@
-// The one envelope that everything gossiped travels in: who said it, in which order, and proof of it.
+// The envelope of all gossiped messages: the origin, a sequence number, and the origin's signature.
 // Layout: CBOR array [version, kind, origin key (32 B), sequence, payload, signature (64 B)].
-// The signature covers a domain string and the swarm id as well, so that no envelope is valid elsewhere.
+// The signature also covers a domain string and the swarm id, so that no envelope is valid in another swarm.
 import { z } from 'zod';
 import { type Crypto, PEER_KEY_BYTES, SIGNATURE_BYTES } from '../ports/crypto.ts';
 import type { PeerId } from '../ports/transport.ts';
@@ -20,10 +20,10 @@ export type EnvelopeKind = keyof typeof ENVELOPE_KINDS;
 export interface Envelope {
   kind: EnvelopeKind;
   origin: PeerId;
-  /** Rises with every envelope of an origin, across its restarts too. */
+  /** Increases with every envelope of an origin, also after restarts. */
   sequence: number;
   payload: Uint8Array;
-  /** The whole envelope as received: what is passed on. */
+  /** The complete envelope as received, which is forwarded. */
   bytes: Uint8Array;
 }
 
@@ -48,7 +48,7 @@ export function sealEnvelope(
   payload: Uint8Array,
 ): Envelope {
   const key = crypto.keyOf(crypto.self);
-  if (key === undefined) throw new Error('the agent has no key of its own');
+  if (key === undefined) throw new Error('the agent’s own key is unknown');
   const code = ENVELOPE_KINDS[kind];
   const signature = crypto.sign(signedBytes(swarmId, code, key, sequence, payload));
   const bytes = oneCopy(encodeCbor([ENVELOPE_VERSION, code, key, sequence, payload, signature]));
@@ -58,7 +58,7 @@ export function sealEnvelope(
 /** An envelope whose signature has not been checked yet. */
 export interface UncheckedEnvelope extends Envelope {
   signature: Uint8Array;
-  /** What checking it gave, once it was checked. */
+  /** The result of the check, once it was checked. */
   judged: { swarmId: string; authentic: boolean } | undefined;
 }
 
@@ -69,7 +69,7 @@ const forgotten = new FinalizationRegistry<string>((key) => {
 
 const futureSchema = z.tuple([z.number().int().min(1), z.number().int()], z.unknown());
 
-/** Whether bytes that are no envelope to us may be one of a later version, or of a kind that came later: not ours to judge. */
+/** Whether unreadable bytes may be an envelope of a later version or a later kind: such bytes are neither accepted nor rejected. */
 export function isOfLaterVersion(bytes: Uint8Array): boolean {
   if (!startsAsEnvelope(bytes)) return false;
   const outer = futureSchema.safeParse(decodeCbor(bytes)).data;
@@ -80,9 +80,9 @@ export function isOfLaterVersion(bytes: Uint8Array): boolean {
   );
 }
 
-/** The first copy of these very bytes that is still around: what comes by push and again in pulls is held, parsed and checked once. */
+/** The first copy of equal bytes in memory: bytes that come by push and again in pulls are stored, parsed and checked once. */
 export function oneCopy(bytes: Uint8Array): Uint8Array {
-  const key = String.fromCharCode(...bytes.subarray(-COPY_KEY_BYTES)); // of the signature: distinct for distinct envelopes
+  const key = String.fromCharCode(...bytes.subarray(-COPY_KEY_BYTES)); // of the signature: different envelopes have different ones
   const first = copies.get(key)?.deref();
   if (first !== undefined && (first === bytes || equalBytes(first, bytes))) return first;
   copies.set(key, new WeakRef(bytes));
@@ -90,25 +90,25 @@ export function oneCopy(bytes: Uint8Array): Uint8Array {
   return bytes;
 }
 
-/** What was made out of bytes that are still around. Agents of one process, as in a simulation, are handed the very same ones. */
+/** Parsed envelopes of bytes that are still in memory. Agents of one process, as in a simulation, share the same bytes. */
 const parsed = new WeakMap<Uint8Array, UncheckedEnvelope>();
 
-/** Parses the outer layer; undefined where it is no envelope of this version. Cheap: no cryptography. */
+/** Parses the outer layer; undefined if it is not an envelope of this version. Cheap: no cryptography. */
 export function parseEnvelope(crypto: Crypto, bytes: Uint8Array): UncheckedEnvelope | undefined {
   const known = parsed.get(bytes);
   if (known !== undefined) return known;
-  const envelope = parseAnew(crypto, bytes);
+  const envelope = parseUncached(crypto, bytes);
   if (envelope !== undefined) parsed.set(bytes, envelope);
   return envelope;
 }
 
-/** A CBOR array of few items that begins with a small whole number: what floods is told apart by two bytes, without a parser's exceptions. */
+/** Whether the first two bytes are those of an envelope: a short CBOR array that begins with a small integer. Cheaper than a parser's exception. */
 function startsAsEnvelope(bytes: Uint8Array): boolean {
   const [array = 0, version = 0xff] = bytes;
   return bytes.length <= MAX_ENVELOPE_BYTES && array > CBOR_ARRAY && array < CBOR_ARRAY + CBOR_SMALL && version < CBOR_SMALL;
 }
 
-function parseAnew(crypto: Crypto, bytes: Uint8Array): UncheckedEnvelope | undefined {
+function parseUncached(crypto: Crypto, bytes: Uint8Array): UncheckedEnvelope | undefined {
   if (!startsAsEnvelope(bytes)) return undefined;
   const wire = wireSchema.safeParse(decodeCbor(bytes));
   if (!wire.success) return undefined;

@@ -1,5 +1,5 @@
-// Who is let in. On every new connection both sides show their certificates (hello.ts) before any other protocol; an issuer
-// redeems join tokens and renews certificates in the same exchange (issuer.ts), so that who has none never gets further than that.
+// Admission: on every new connection both sides show their certificates (hello.ts) before any other protocol. An issuer redeems join tokens
+// and renews certificates in the same exchange (issuer.ts), so that a peer without a certificate reaches nothing else.
 import type { Clock } from '../ports/clock.ts';
 import type { Crypto } from '../ports/crypto.ts';
 import type { Random } from '../ports/random.ts';
@@ -27,8 +27,8 @@ import { Roster, type Standing } from './roster.ts';
 import { RosterStore, type Signer } from './roster-store.ts';
 import { type JoinToken, mayRedeem } from './token.ts';
 
-/** A clock that differs by more is worth a word. */
-const CLOCK_WORTH_TELLING_MS = 60_000;
+/** A larger difference of clocks is logged. */
+const CLOCK_WARNING_MS = 60_000;
 
 export interface AdmissionPorts {
   crypto: Crypto;
@@ -41,26 +41,26 @@ export interface AdmissionPorts {
 
 export interface AdmissionConfig {
   swarmId: string;
-  /** What the agent would be called where it joins; its certificate says what it is called. */
+  /** The name that the agent asks for when it joins; its certificate has the actual one. */
   name: string;
   token: JoinToken | undefined;
   /** Where the agent runs, in words; undefined: its name. */
   place?: string | undefined;
-  /** The root keys that are at hand here; none where they are kept elsewhere. */
+  /** The root keys on this machine; none if they are kept elsewhere. */
   rootSigners: readonly Signer[];
 }
 
 export interface AdmissionEvents extends Omit<IssuerEvents, 'log'> {
   log(level: 'info' | 'warn', text: string): void;
-  /** A record that is new here. @param own made here: it is to be passed on. */
+  /** A record that is new here. @param own it was signed here: it must be published. */
   learned(record: SignedRecord, own: boolean): void;
-  /** Whether an issuer is among the peers that live. */
+  /** Whether an issuer is among the members that are alive. */
   issuerWithinReach(): boolean;
-  /** Of another run of a peer: over the connection that there is. */
+  /** Asks over the existing connection for the statement of another run of a peer. */
   askInstance: InstancesEvents['ask'];
 }
 
-/** Why the token was not taken, or what it could not be brought to. */
+/** Why the token was rejected, or why no issuer could be reached with it. */
 export class JoinRefused extends Error {}
 
 export class Admission implements Greeter {
@@ -73,8 +73,8 @@ export class Admission implements Greeter {
   readonly #ports: AdmissionPorts & { time: Pick<Clock, 'wallMs'> };
   readonly #config: AdmissionConfig;
   readonly #events: AdmissionEvents;
-  readonly #told = new Set<PeerId>();
-  /** Why this agent was refused last, by whom it dialed. */
+  readonly #warned = new Set<PeerId>();
+  /** The last refusal of this agent, and the peer that refused it. */
   lastRefusal: { by: PeerId; code: Refusal; text: string } | undefined;
 
   constructor(ports: AdmissionPorts, config: AdmissionConfig, events: AdmissionEvents) {
@@ -104,7 +104,7 @@ export class Admission implements Greeter {
     return this.roster.isMember(this.#self);
   }
 
-  /** What it is called: its certificate says. */
+  /** Its name, by its certificate. */
   get name(): string {
     return this.roster.member(this.#self)?.name ?? this.#config.name;
   }
@@ -115,7 +115,7 @@ export class Admission implements Greeter {
     await this.issuer.open();
   }
 
-  // What a connection begins with
+  // The exchange that begins a connection
 
   hello(to: PeerId): Uint8Array {
     return encodeHello(this.#helloTo(to));
@@ -125,7 +125,7 @@ export class Admission implements Greeter {
     const own = this.roster.records.signed('member', this.#self);
     const issuer = own?.signatures[0] && this.roster.records.signed('issuer', own.signatures[0].by);
     const { token, name, swarmId } = this.#config;
-    // The secret is for the maker of the token, and for the issuers that the token names.
+    // The secret goes only to the issuer that created the token, and to the issuers that the token names.
     const redeems = token !== undefined && !this.isMember && mayRedeem(token, to);
     return {
       swarmId,
@@ -148,17 +148,17 @@ export class Admission implements Greeter {
     if (answer === undefined) return this.#answer(unreadable(bytes, 'answer'));
     if (answer.refusal !== undefined) {
       this.lastRefusal = { by: from, ...answer.refusal };
-      if (answer.proof !== undefined) this.instances.told(answer.proof);
+      if (answer.proof !== undefined) this.instances.refused(answer.proof);
       return { admitted: false, answer: undefined, reason: answer.refusal.text };
     }
     await this.store.take(answer.grant);
-    if (answer.hello === undefined) return this.#answer(refused('malformed', 'it did not say who it is'));
+    if (answer.hello === undefined) return this.#answer(refused('malformed', 'it sent no identity'));
     return this.#answer(await this.#judge(from, answer.hello));
   }
 
   async settle(_from: PeerId, bytes: Uint8Array): Promise<Admitted> {
     const answer = parseAnswer(bytes);
-    if (answer?.proof !== undefined) this.instances.told(answer.proof);
+    if (answer?.proof !== undefined) this.instances.refused(answer.proof);
     if (answer === undefined || answer.refusal !== undefined)
       return { admitted: false, answer: undefined, reason: answer?.refusal?.text ?? 'malformed' };
     await this.store.take(answer.grant);
@@ -166,13 +166,13 @@ export class Admission implements Greeter {
   }
 
   #answer({ refusal, grant, proof }: Judged, hello?: Hello): Admitted {
-    // Who is refused is not told who we are.
+    // A refused peer does not get our hello.
     const answer = encodeAnswer({ refusal, grant, proof, hello: refusal === undefined ? hello : undefined });
     return { admitted: refusal === undefined, answer, reason: refusal?.text ?? '' };
   }
 
   async #judge(from: PeerId, hello: Hello): Promise<Judged> {
-    if (hello.swarmId !== this.#config.swarmId) return refused('swarm', 'this is another swarm');
+    if (hello.swarmId !== this.#config.swarmId) return refused('swarm', 'it is in another swarm');
     for (const bytes of [hello.issuer, hello.certificate]) {
       if (bytes === undefined) continue;
       if ((await this.store.offer(bytes)) === 'reject') return refused('malformed', 'the certificate is malformed or forged');
@@ -181,12 +181,12 @@ export class Admission implements Greeter {
     if (hello.redeem !== undefined && this.roster.standing(from, this.#nowMs) !== 'member')
       return this.issuer.redeem(from, hello.redeem);
     const standing = this.roster.standing(from, this.#nowMs);
-    if (standing === 'member' || standing === 'expired') this.#tellOfClock(from, behindMs);
+    if (standing === 'member' || standing === 'expired') this.#warnOfClock(from, behindMs);
     const judged = await this.#standingAs(from, standing, behindMs);
     return judged.refusal === undefined && hello.instance !== undefined ? this.#asOne(from, hello.instance, judged) : judged;
   }
 
-  /** Unless another run of it is here already. */
+  /** Refuses the peer if another run of its agent is connected already. */
   async #asOne(from: PeerId, instance: Uint8Array, judged: Judged): Promise<Judged> {
     const proof = await this.instances.judge(from, instance);
     if (proof === undefined) return judged;
@@ -200,34 +200,34 @@ export class Admission implements Greeter {
       case 'stranger':
         return refused('stranger', 'it has no certificate of this swarm: join with a token from kalos token create');
       case 'future':
-        // Where both clocks agree they were set back, and the certificate is of before that.
+        // If both clocks agree, both were set back after the certificate was issued.
         if (Math.abs(behindMs) < CLOCK_TOLERANCE_MS) return granted(await this.issuer.renewal(from));
-        return refused('clock', `its certificate begins later than now: clocks differ by ${clockText(behindMs)}`);
+        return refused('clock', `its certificate is not valid yet: clocks differ by ${clockText(behindMs)}`);
       case 'member':
         return granted(await this.issuer.renewal(from));
       case 'expired': {
         const grant = await this.issuer.renewal(from);
         if (grant !== undefined || this.#isExcused(from)) return granted(grant);
-        return refused('expired', 'its certificate has ended: it is renewed by an issuer of the swarm');
+        return refused('expired', 'its certificate has expired: an issuer must be reachable to renew it');
       }
     }
   }
 
-  /** With no issuer to renew it, an ended certificate is honoured for a while. */
+  /** If no issuer is reachable to renew it, an expired certificate is accepted for some time. */
   #isExcused(peer: PeerId): boolean {
     const untilMs = this.roster.member(peer)?.untilMs ?? 0;
     return !this.#events.issuerWithinReach() && untilMs + NO_ISSUER_GRACE_MS > this.#nowMs;
   }
 
-  /** Whether a connected peer may stay connected. Its certificate had begun when it was admitted, even if the clock was set back since. */
+  /** Whether a connected peer may stay connected. Its certificate was valid when it was admitted, even if the clock was set back since. */
   honours(peer: PeerId): boolean {
     const standing = this.roster.standing(peer, this.#nowMs);
     return standing === 'member' || standing === 'future' || (standing === 'expired' && this.#isExcused(peer));
   }
 
-  #tellOfClock(peer: PeerId, aheadMs: number): void {
-    if (Math.abs(aheadMs) < CLOCK_WORTH_TELLING_MS || this.#told.has(peer)) return;
-    this.#told.add(peer);
+  #warnOfClock(peer: PeerId, aheadMs: number): void {
+    if (Math.abs(aheadMs) < CLOCK_WARNING_MS || this.#warned.has(peer)) return;
+    this.#warned.add(peer);
     const name = this.roster.member(peer)?.name ?? peer;
     this.#events.log(
       'warn',
@@ -235,16 +235,15 @@ export class Admission implements Greeter {
     );
   }
 
-  /** Takes what an issuer gave when it was asked for a renewal. */
+  /** Stores the records of an issuer's answer to a renewal request. */
   renewed(bytes: Uint8Array): Promise<void> {
     return this.store.take(parseAnswer(bytes)?.grant);
   }
 }
 
 function unreadable(bytes: Uint8Array, what: string): Judged {
-  if (isLaterHello(bytes))
-    return refused('malformed', 'the other agent speaks a later version of KALOS: update the older one of the two');
-  return refused('malformed', `this is no ${what} of a version that is read here`);
+  if (isLaterHello(bytes)) return refused('malformed', 'the other agent has a newer KALOS protocol: update the older agent');
+  return refused('malformed', `unsupported version of ${what}`);
 }
 
 function clockText(ms: number): string {

@@ -1,5 +1,5 @@
-// Who may sign what about the swarm: all authority comes from the root keys that the genesis names. They make issuers and operators; an issuer
-// certifies members, and one that is no deputy revokes them too.
+// Which keys may sign which records: all authority comes from the root keys in the genesis record. They appoint issuers and operators. An issuer
+// certifies members, and revokes them unless it is a deputy.
 import type { Crypto } from '../ports/crypto.ts';
 import type { PeerId, Verdict } from '../ports/transport.ts';
 import { type Genesis, parseGenesis } from './genesis.ts';
@@ -23,7 +23,7 @@ export class Authority {
     return this.#genesis;
   }
 
-  /** Takes the genesis record, if it is that of this swarm: no record can be checked without it. */
+  /** Stores the genesis record if it is the one of this swarm: no record can be checked without it. */
   adopt(bytes: Uint8Array): boolean {
     if (this.#genesis !== undefined) return true;
     const genesis = parseGenesis(this.#crypto, bytes);
@@ -32,7 +32,7 @@ export class Authority {
     return true;
   }
 
-  /** Whether a record is signed by those that may sign it: `ignore` if that cannot be known yet, or if members of another version judge it differently. */
+  /** Whether a record has the required signatures. `ignore`: not known yet, or members of another version decide differently. */
   judge(record: SignedRecord, nowMs: number): Verdict {
     const { body } = record;
     if (this.#genesis === undefined) return 'ignore';
@@ -69,7 +69,7 @@ export class Authority {
     return rootKeys.filter((key) => isSignedBy(this.#crypto, this.#swarmId, record, key)).length >= this.threshold;
   }
 
-  /** What a deputy signs beyond its right is ignored and not rejected: members of 0.3.0 accept it and pass it on. */
+  /** Records beyond a deputy's rights are ignored and not rejected: members of 0.3.0 accept and forward them. */
   #bearsDecider(record: SignedRecord, nowMs: number): Verdict {
     const by = record.signatures[0]?.by;
     return by !== undefined && this.isDeputy(by) ? 'ignore' : this.#bearsIssuer(record, nowMs);
@@ -86,12 +86,12 @@ export class Authority {
     return isSignedBy(this.#crypto, this.#swarmId, record, by) ? 'accept' : 'reject';
   }
 
-  /** Its membership was revoked, and it was not admitted again: then it admits nobody either. */
+  /** Its membership was revoked, and it was not admitted again: then it admits no member either. */
   #hasLeft(peer: PeerId): boolean {
     return this.#records.revocation('member', peer) !== undefined && !this.#records.isInForce('member', peer);
   }
 
-  /** The lifetime of its certificate says so, which members of every version read alike. */
+  /** Recognised by the lifetime of its certificate, which members of every version read alike. */
   isDeputy(peer: PeerId): boolean {
     const certificate = this.#records.certificate('issuer', peer);
     return certificate !== undefined && certificate.untilMs - certificate.fromMs <= DEPUTY_LIFE_MS;

@@ -9,13 +9,13 @@ export class Drafts {
   readonly #roster: Roster;
   readonly #time: Pick<Clock, 'wallMs'>;
 
-  /** @param time by which certificates begin and end */
+  /** @param time the clock for the validity of certificates */
   constructor(roster: Roster, time: Pick<Clock, 'wallMs'>) {
     this.#roster = roster;
     this.#time = time;
   }
 
-  /** @param lifeMs of a deputy, or for long. */
+  /** @param lifeMs the lifetime: short for a deputy, else long */
   issuer(subject: PeerId, lifeMs = ISSUER_LIFE_MS): IssuerCertificate {
     const [fromMs, epoch] = [this.#time.wallMs(), this.#roster.records.nextEpoch('issuer', subject)];
     return { kind: 'issuer', subject, epoch, fromMs, untilMs: fromMs + lifeMs };
@@ -28,7 +28,7 @@ export class Drafts {
 
   member(subject: PeerId, name: string, role: Role): MemberCertificate {
     const known = this.#roster.member(subject);
-    // Later than the one before, whatever the clock says: the larger one counts.
+    // Later than the previous record, whatever the clock shows: the record with the larger version counts.
     const fromMs = Math.max(this.#time.wallMs(), known === undefined ? 0 : known.fromMs + 1_000);
     const epoch = this.#roster.records.nextEpoch('member', subject);
     return { kind: 'member', subject, epoch, fromMs, untilMs: fromMs + MEMBER_LIFE_MS, name, role, capabilities: [] };
@@ -39,7 +39,7 @@ export class Drafts {
     return { kind: 'revocation', subject, epoch, fromMs: nowMs, untilMs: nowMs, of, reason };
   }
 
-  /** @param by the issuer that changes it. */
+  /** @param by the issuer that changes the key */
   networkRotation(by: PeerId, key: Uint8Array, useAfterMs: number, keepMs: number): NetworkRotation {
     const fromMs = this.#time.wallMs() + useAfterMs;
     const epoch = (this.#roster.records.single('network')?.epoch ?? 0) + 1;

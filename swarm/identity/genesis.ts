@@ -1,4 +1,4 @@
-// What a swarm is: its genesis record, whose hash is the swarm's id. The root keys in it admit issuers and operators, m of n.
+// The genesis record of a swarm: its hash is the swarm's id. Its root keys appoint issuers and operators, m of n.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, toHex } from '../dissemination/cbor.ts';
 import { type Crypto, PEER_KEY_BYTES } from '../ports/crypto.ts';
@@ -17,7 +17,7 @@ export interface Genesis {
   swarmId: string;
   name: string;
   rootKeys: readonly PeerId[];
-  /** So many root keys must sign. */
+  /** How many root keys must sign. */
   threshold: number;
   createdMs: number;
   /** As it is stored and sent. */
@@ -45,18 +45,18 @@ export function makeGenesis(
   const { name, rootKeys, threshold, createdMs, nonce } = parts;
   const keys = rootKeys.map((peer) => crypto.keyOf(peer));
   const genesis = parseGenesis(crypto, encodeCbor([GENESIS_VERSION, name, keys, threshold, Math.round(createdMs), nonce]));
-  if (genesis === undefined) throw new RangeError(`no swarm has ${rootKeys.length} root keys of which ${threshold} sign`);
+  if (genesis === undefined) throw new RangeError(`${threshold} of ${rootKeys.length} root keys cannot be a threshold`);
   return genesis;
 }
 
-/** Undefined where it is malformed. */
+/** Undefined if malformed. */
 export function parseGenesis(crypto: Pick<Crypto, 'peerOf' | 'hash'>, bytes: Uint8Array): Genesis | undefined {
   if (bytes.length > MAX_GENESIS_BYTES) return undefined;
   const wire = wireSchema.safeParse(decodeCbor(bytes)).data;
   if (wire === undefined) return undefined;
   const [, name, keys, threshold, createdMs] = wire;
   const rootKeys = keys.flatMap((key) => crypto.peerOf(key) ?? []);
-  if (new Set(rootKeys).size !== keys.length) return undefined; // malformed, or one key said twice
+  if (new Set(rootKeys).size !== keys.length) return undefined; // malformed, or a key is listed twice
   const swarmId = toHex(crypto.hash(bytes)).slice(0, SWARM_ID_HEX);
   return { swarmId, name, rootKeys, threshold, createdMs, bytes };
 }

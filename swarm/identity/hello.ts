@@ -1,40 +1,40 @@
-// What two peers say to each other on a new connection, before anything else: who each is, by its certificate, and what each
-// thinks of the other. Three messages: the dialer's hello; the listener's verdict with its own hello; the dialer's verdict.
+// The exchange that begins a connection: each peer shows its certificate and sends its verdict on the other. Three messages: the dialer's
+// hello; the listener's verdict with its own hello; the dialer's verdict.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../dissemination/cbor.ts';
 import { MAX_NAME } from './record.ts';
 import { TOKEN_SECRET_BYTES } from './token.ts';
 
-/** The newest, in which an agent says which run of it this is; and the one before, which is read, and spoken to those who know no other. */
+/** The newest version, which identifies the run of an agent; and the previous one, which is used with peers that know no other. */
 const HELLO_VERSION = 2;
 const VERSION_BEFORE = 1;
 export const MAX_HELLO_BYTES = 16 * 1024;
 const MAX_TEXT = 300;
 const MAX_GRANTED = 32;
-/** Where in an answer, behind its version, the other's hello is. */
+/** The position of the other peer's hello in an answer, after the version. */
 const ANSWERS_HELLO = 1;
 
-/** Why a peer is not let in. */
+/** Why a peer is not admitted. */
 export const REFUSALS = ['malformed', 'swarm', 'stranger', 'token', 'expired', 'clock', 'revoked', 'failed', 'twin'] as const;
-/** What the version before knows. */
+/** How many of them the previous version knows. */
 const REFUSALS_BEFORE = REFUSALS.indexOf('twin');
 export type Refusal = (typeof REFUSALS)[number];
 
 export interface Redeem {
   id: Uint8Array;
   secret: Uint8Array;
-  /** What the newcomer would be called. */
+  /** The name that the newcomer asks for. */
   name: string;
 }
 
 export interface Hello {
   swarmId: string;
   wallMs: number;
-  /** Its newest member certificate, and the record of who issued it. */
+  /** Its newest member certificate, and the record of its issuer. */
   certificate: Uint8Array | undefined;
   issuer: Uint8Array | undefined;
   redeem: Redeem | undefined;
-  /** Which run of the agent this is (instances.ts); undefined by one of the version before. */
+  /** Identifies the run of the agent (instances.ts); undefined in the previous version. */
   instance: Uint8Array | undefined;
 }
 
@@ -47,11 +47,11 @@ export interface Answer {
   refusal: { code: Refusal; text: string } | undefined;
   hello: Hello | undefined;
   grant: Grant | undefined;
-  /** With the refusal `twin`: that another run of the one that is refused is here. */
+  /** With the refusal `twin`: the proof that another run of the refused agent is connected. */
   proof: Uint8Array | undefined;
 }
 
-/** What one side thinks of the other. */
+/** The verdict of one side on the other. */
 export type Judged = Omit<Answer, 'hello'>;
 export const refused = (code: Refusal, text: string, proof?: Uint8Array): Judged => ({
   refusal: { code, text },
@@ -116,7 +116,7 @@ function helloOf([, swarmId, wallMs, certificate, issuer, redeem, instance]: z.i
 
 export const encodeHello = (hello: Hello): Uint8Array => encodeCbor(wireOf(hello));
 
-/** Undefined where it is malformed, or of another version. */
+/** Undefined if malformed, or of another version. */
 export function parseHello(bytes: Uint8Array): Hello | undefined {
   const wire = bytes.length > MAX_HELLO_BYTES ? undefined : helloSchema.safeParse(decodeCbor(bytes)).data;
   return wire && helloOf(wire);
@@ -124,7 +124,7 @@ export function parseHello(bytes: Uint8Array): Hello | undefined {
 
 const laterSchema = z.tuple([z.int().gt(HELLO_VERSION)], z.unknown());
 
-/** Whether what cannot be read is of a later version of this exchange. */
+/** Whether unreadable bytes are of a later version of this exchange. */
 export function isLaterHello(bytes: Uint8Array): boolean {
   return bytes.length <= MAX_HELLO_BYTES && laterSchema.safeParse(decodeCbor(bytes)).success;
 }
@@ -141,7 +141,7 @@ export function encodeAnswer({ refusal, hello, grant, proof }: Answer): Uint8Arr
 
 const arraySchema = z.array(z.unknown()).min(1);
 
-/** A hello, or an answer, for one who knows the version before only. */
+/** A hello or an answer for a peer that knows only the previous version. */
 export function asBefore(bytes: Uint8Array): Uint8Array {
   return encodeCbor(wireBefore(arraySchema.parse(decodeCbor(bytes))));
 }

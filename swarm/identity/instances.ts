@@ -23,7 +23,7 @@ const statementSchema = z.tuple([
   instanceSchema,
   z.string().max(MAX_PLACE),
   z.number().int().nonnegative(),
-  /** The instance that it answers; empty where it answers none. */
+  /** The instance that it answers; empty if none. */
   bytesSchema.refine(({ length }) => length === 0 || length === INSTANCE_BYTES),
   bytesSchema.refine(({ length }) => length === SIGNATURE_BYTES),
 ]);
@@ -42,7 +42,7 @@ export interface InstancesConfig {
 }
 
 export interface InstancesEvents {
-  /** Over the connection that there is; fails at once where there is none. */
+  /** Asks over the existing connection; fails immediately if there is none. */
   ask(peer: PeerId, statement: Uint8Array): Promise<Uint8Array>;
   nameOf(peer: PeerId): string;
   log(level: 'warn', text: string): void;
@@ -55,9 +55,9 @@ export class Instances {
   readonly #own: Uint8Array;
   /** Another run of this agent. */
   #other: Uint8Array = NONE;
-  /** Of each such run, in hex, the wall clock of the newest statement that counted, and how far it was ahead of this agent's own time at most. */
+  /** By run, in hex: the wall clock of its newest statement that counted, and the most that it was ahead of this agent's time. */
   readonly #newest = new Map<string, { wallMs: number; aheadMs: number }>();
-  /** Who is connected, or was last. */
+  /** The instances of the peers that are or were connected. */
   readonly #known = new Map<PeerId, Uint8Array>();
   readonly #found = new Map<PeerId, { text: string; atMs: number }>();
 
@@ -68,7 +68,7 @@ export class Instances {
     this.#own = ports.random.bytes(INSTANCE_BYTES);
   }
 
-  /** What this run says of itself; to another run, where it knows of one. */
+  /** This run's statement; if another run is known, it answers that. */
   statement(answers: Uint8Array = this.#other): Uint8Array {
     const { crypto, clock } = this.#ports;
     const said = {
@@ -84,7 +84,7 @@ export class Instances {
     return encodeCbor([DOMAIN, this.#config.swarmId, instance, place, wallMs, answers]);
   }
 
-  /** Undefined where it is none, or not signed by that peer. */
+  /** Undefined if malformed, or not signed by that peer. */
   #parse(by: PeerId, bytes: Uint8Array): Statement | undefined {
     const wire = bytes.length > MAX_STATEMENT_BYTES ? undefined : statementSchema.safeParse(decodeCbor(bytes)).data;
     if (wire === undefined) return undefined;
@@ -93,11 +93,11 @@ export class Instances {
     return this.#ports.crypto.verify(by, this.#toSign(said), signature) ? said : undefined;
   }
 
-  /** A member that is about to be let in. @returns the proof that another run of it is here already; undefined where there is none. */
+  /** Checks a member before it is admitted. @returns the proof that another run of it is connected already; undefined if there is none. */
   async judge(from: PeerId, shown: Uint8Array): Promise<Uint8Array | undefined> {
     const said = this.#parse(from, shown);
     if (said === undefined) return undefined;
-    // Of who is connected since it was admitted nothing is known yet.
+    // Of a peer that has stayed connected since it was admitted, no instance is known yet.
     const known = this.#known.get(from) ?? NONE;
     if (!equalBytes(known, said.instance)) {
       const proof = await this.#events.ask(from, shown).catch(() => undefined);
@@ -115,16 +115,19 @@ export class Instances {
     return undefined;
   }
 
-  /** Another member has met a second run of this agent, or shows what an earlier one said. It counts once that run, which is given this answer, answers it. @throws where it is none */
+  /**
+   * Answers a member that shows a statement of another run of this agent, perhaps of an earlier one. A conflict is recorded only if that run
+   * has answered an instance of this one. @throws Error if it is not such a statement
+   */
   answer(body: Uint8Array): Uint8Array {
     const said = this.#parse(this.#ports.crypto.self, body);
-    if (said === undefined || equalBytes(said.instance, this.#own)) throw new Error('no statement of another run');
+    if (said === undefined || equalBytes(said.instance, this.#own)) throw new Error('not a statement of another run');
     if (equalBytes(said.answers, this.#own)) this.#noteOwn(said);
     return this.statement(said.instance);
   }
 
-  /** What this agent was not let in for. */
-  told(proof: Uint8Array): void {
+  /** This agent was refused: another run of it is connected, by this proof. */
+  refused(proof: Uint8Array): void {
     const said = this.#parse(this.#ports.crypto.self, proof);
     if (said !== undefined && equalBytes(said.answers, this.#own) && !equalBytes(said.instance, this.#own)) this.#noteOwn(said);
   }
@@ -134,7 +137,7 @@ export class Instances {
     const key = toHex(instance);
     const aheadMs = wallMs - this.#ports.clock.monotonicMs();
     const known = this.#newest.get(key);
-    // One that is shown again counts no more; nor one that was asked for in advance, and kept until that run had ended.
+    // A statement that is shown again does not count, nor one that was requested in advance and kept until that run had ended.
     if (known !== undefined && (wallMs <= known.wallMs || aheadMs < known.aheadMs - FOUND_FOR_MS)) return;
     this.#newest.set(key, { wallMs, aheadMs: Math.max(aheadMs, known?.aheadMs ?? aheadMs) });
     const what = `two agents have this key: another one runs on ${place}, so neither of them acts`;
@@ -146,7 +149,7 @@ export class Instances {
     this.#found.set(peer, { text, atMs: this.#ports.clock.monotonicMs() });
   }
 
-  /** What is wrong with a peer's key, or this agent's own; undefined where nothing is. */
+  /** The conflict over a peer's key, or over this agent's own; undefined if there is none. */
   conflictOf(peer: PeerId): string | undefined {
     const found = this.#found.get(peer);
     return found !== undefined && this.#ports.clock.monotonicMs() - found.atMs < FOUND_FOR_MS ? found.text : undefined;

@@ -1,5 +1,5 @@
-// This agent as an issuer: it redeems join tokens, certifies members, renews their certificates and revokes memberships. Its own certificate says
-// which of these it may do: a deputy admits and renews, and cannot revoke.
+// This agent as an issuer: it redeems join tokens, certifies members, renews their certificates and revokes memberships. Its own certificate
+// decides which of these it may do: a deputy admits and renews, and cannot revoke.
 import { toHex } from '../dissemination/cbor.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Crypto } from '../ports/crypto.ts';
@@ -29,7 +29,7 @@ const TOKEN_ID_BYTES = 8;
 
 export interface IssuerPorts {
   crypto: Crypto;
-  /** By which certificates begin and end. */
+  /** The clock for the validity of certificates. */
   time: Pick<Clock, 'wallMs'>;
   store: Store;
   random: Random;
@@ -37,11 +37,11 @@ export interface IssuerPorts {
 
 export interface IssuerEvents {
   log(level: 'info', text: string): void;
-  /** Whether an issuer that made a token is there to redeem it. */
+  /** Whether the issuer that created a token is alive to redeem it. */
   isAlive(peer: PeerId): boolean;
-  /** Asks the maker of a token to redeem it. @throws Error with the reason */
+  /** Asks the issuer that created a token to redeem it. @throws Error with the reason */
   forwardToken(maker: PeerId, id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Role>;
-  /** A token was made, redeemed or ended here: resolves once the other issuers that are there know it. */
+  /** A token was created, redeemed or revoked here: resolves once the other issuers that are alive know it. */
   tokensChanged(): Promise<void>;
 }
 
@@ -79,7 +79,7 @@ export class Issuer {
     return this.#parts.roster.isIssuer(this.#self, this.#nowMs);
   }
 
-  /** Reads the tokens. An issuer that was off for long renews its own certificate at once. */
+  /** Reads the tokens. An issuer that was off for long renews its own certificate first. */
   async open(): Promise<void> {
     await this.ledger.open();
     await this.renewOwn();
@@ -101,27 +101,27 @@ export class Issuer {
     const secret = this.#ports.random.bytes(TOKEN_SECRET_BYTES);
     const nowMs = this.#nowMs;
     await this.ledger.add({ id: toHex(id), role, expiresMs: nowMs + ttlMs, usesLeft: uses }, secret, nowMs);
-    // From the moment in which it is handed out, other issuers can redeem it without this agent.
+    // Before the token is handed out, other issuers know it and can redeem it without this agent.
     await this.#events.tokensChanged();
     return { swarmId: this.#parts.roster.swarmId, issuer: this.#self, addresses, id, secret, networkKey };
   }
 
-  /** False where there is no such token. */
+  /** False if there is no such token. */
   async endToken(id: string): Promise<boolean> {
     if (!(await this.ledger.revoke(id))) return false;
     await this.#events.tokensChanged();
     return true;
   }
 
-  /** Lets a newcomer in with a token. */
+  /** Admits a newcomer with a token. */
   async redeem(from: PeerId, { id, secret, name }: Redeem): Promise<Judged> {
-    if (!this.mayIssue) return refused('token', 'this agent is no issuer: the token is for another');
+    if (!this.mayIssue) return refused('token', 'this agent is not an issuer: dial the token’s issuer');
     const maker = this.ledger.makerOf(id);
     const forwarded = maker !== undefined && this.#events.isAlive(maker) && this.#forward(maker, id, secret, from);
     const redemption = (await forwarded) || this.ledger.redeem(id, secret, from, this.#nowMs);
     if (!redemption.ok) return refused(redemption.code, redemption.text);
     try {
-      // The use is on the disk before anything is granted for it.
+      // The use is on the disk before the grant is sent.
       if (redemption.persist !== undefined) await this.#ports.store.write([redemption.persist]);
       void this.#events.tokensChanged();
       const certificate = await this.#certify(from, this.#freeName(name, from), redemption.role);
@@ -130,11 +130,11 @@ export class Issuer {
       if (redemption.role === 'committee') await this.#parts.rootKeys.makeIssuer(from);
       return granted(this.#grantTo(from));
     } catch (error) {
-      return refused('failed', `the issuer could not write it down: ${(error as Error).message}`);
+      return refused('failed', `the issuer could not store it: ${(error as Error).message}`);
     }
   }
 
-  /** The maker of a token counts its uses, as long as it is alive. */
+  /** The issuer that created a token counts its uses while it is alive. */
   async #forward(maker: PeerId, id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Redemption> {
     try {
       return { ok: true, role: await this.#events.forwardToken(maker, id, secret, by), persist: undefined };
@@ -143,7 +143,7 @@ export class Issuer {
     }
   }
 
-  /** Redeems a token that this agent made, for another issuer. @throws Error with the reason why not */
+  /** Redeems a token that this agent created, for another issuer. @throws Error with the reason why not */
   async redeemFor(id: Uint8Array, secret: Uint8Array, by: PeerId): Promise<Role> {
     const redemption = this.ledger.redeem(id, secret, by, this.#nowMs);
     if (!redemption.ok) throw new Error(redemption.text);
@@ -153,9 +153,9 @@ export class Issuer {
 
   // Certificates
 
-  /** The name that a newcomer wishes, which may be hostile: with only the letters that names may have, and not another member's. */
-  #freeName(wished: string, peer: PeerId): string {
-    const wanted = MEMBER_NAME.test(wished) ? wished : `x${wished.replace(/[^a-zA-Z0-9.-]/g, '-')}`.slice(0, MAX_NAME);
+  /** A free name for a newcomer: the one that it asks for, which may be hostile, with allowed characters only. */
+  #freeName(proposed: string, peer: PeerId): string {
+    const wanted = MEMBER_NAME.test(proposed) ? proposed : `x${proposed.replace(/[^a-zA-Z0-9.-]/g, '-')}`.slice(0, MAX_NAME);
     let name = wanted;
     for (let n = 2; this.#parts.roster.nameTaken(name, peer); n++) name = `${wanted.slice(0, MAX_NAME - 4)}-${n}`;
     return name;
@@ -167,9 +167,9 @@ export class Issuer {
     return body;
   }
 
-  /** A member's newest certificate, which is renewed first if that is due. Undefined if this is no issuer, or the certificate ended too long ago. */
+  /** A member's newest certificate, renewed first if that is due. Undefined if this agent is not an issuer, or the certificate expired too long ago. */
   async renewal(peer: PeerId): Promise<Grant | undefined> {
-    // A renewal would give a revoked member a new epoch: that takes a token.
+    // A renewal would give a revoked member a new epoch: it needs a token instead.
     if (!this.mayIssue || !this.#parts.roster.isMember(peer)) return undefined;
     const certificate = this.#parts.roster.member(peer);
     if (certificate === undefined || certificate.untilMs + RENEWABLE_MS < this.#nowMs) return undefined;
@@ -184,14 +184,14 @@ export class Issuer {
     return !roster.decides(this.#self, this.#nowMs) ? role : isSeated ? 'committee' : 'member';
   }
 
-  /** A deputy has let it in with a token for the committee, whose secret was shown here. */
+  /** A deputy has admitted it with a token for the committee, whose secret was shown here. */
   #isOwed(peer: PeerId): boolean {
     const { roster } = this.#parts;
     if (roster.isForCommittee(peer) || roster.records.revocation('member', peer) !== undefined) return false;
     return roster.member(peer)?.role === 'committee' && this.ledger.seated(peer);
   }
 
-  /** Its certificate is past half of its life, its issuer is one no longer, or a seat is owed. */
+  /** Its certificate is past half of its lifetime, its issuer is no longer one, or its committee role is still to be certified. */
   renewalDue(peer: PeerId): boolean {
     const { roster } = this.#parts;
     const record = roster.records.signed('member', peer);
@@ -201,7 +201,7 @@ export class Issuer {
     return record.body.untilMs - nowMs < MEMBER_LIFE_MS / 2 || !roster.isIssuer(by, nowMs);
   }
 
-  /** The answer to a member that asks for a renewal. Undefined if this is no issuer. */
+  /** The answer to a member that asks for a renewal. Undefined if this agent is not an issuer. */
   async renew(peer: PeerId): Promise<Uint8Array | undefined> {
     const grant = await this.renewal(peer);
     return grant && asBefore(encodeAnswer({ ...granted(grant), hello: undefined }));
@@ -224,12 +224,12 @@ export class Issuer {
     return this.#certify(certificate.subject, name, this.#roleOf(certificate));
   }
 
-  /** Revokes a membership: as an issuer, or a member its own. */
+  /** Revokes a membership: an issuer any, a member its own. */
   revoke(subject: PeerId, reason: string): Promise<void> {
     return this.#publish(this.#parts.drafts.revocation('member', subject, reason));
   }
 
-  /** Changes the network key of the swarm. @throws RangeError if this is no issuer. */
+  /** Changes the network key of the swarm. @throws RangeError if this agent is not an issuer. */
   async rotateNetworkKey(useAfterMs: number, keepMs: number): Promise<NetworkRotation> {
     const key = this.#ports.random.bytes(NETWORK_KEY_BYTES);
     const body = this.#parts.drafts.networkRotation(this.#self, key, useAfterMs, keepMs);

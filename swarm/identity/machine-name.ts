@@ -4,7 +4,7 @@ import { MAX_NAME } from './record.ts';
 
 const MARK_LENGTH = 6;
 
-/** @param peer of the key: its end is nobody else's. */
+/** @param peer of the key: its end is unique. */
 export function nameOfMachine(host: string, peer: string): string {
   const plain = (host.split('.')[0] ?? '').replace(/[^a-zA-Z0-9-]+/g, '-').replace(/^-+|-+$/g, '');
   if (plain === '') return `agent-${peer.slice(-MARK_LENGTH)}`;

@@ -1,5 +1,5 @@
-// The records that a roster holds: the newest of each kind and subject. A revocation ends all certificates of its subject up to its epoch.
-// A certificate that no revocation ends is in force, even if it has expired.
+// The records of a roster: the newest of each kind and subject. A revocation ends all certificates of its subject up to its epoch. A
+// certificate that is not revoked is in force, even if it has expired.
 import type { PeerId } from '../ports/transport.ts';
 import {
   type CertifiedKind,
@@ -26,7 +26,7 @@ export class RecordSet {
   readonly #certificates = shelves();
   readonly #revocations = shelves();
   readonly #singles = new Map<SingleBody['kind'], SignedRecord>();
-  /** Rises with every change. */
+  /** Increases with every change. */
   version = 0;
 
   all(): SignedRecord[] {
@@ -61,7 +61,7 @@ export class RecordSet {
     return this.#singles.get(kind)?.body as Single<Kind> | undefined;
   }
 
-  /** The signed certificate of a peer as that. */
+  /** The signed certificate of a peer of that kind. */
   signed(kind: CertifiedKind, peer: PeerId): SignedRecord | undefined {
     return this.#certificates[kind].get(peer);
   }

@@ -1,4 +1,4 @@
-// What is signed about the swarm: who may issue, who belongs, who operates, who does no longer, and which network key is next.
+// Signed records about the swarm: issuers, members, operators, revocations, the next network key, and recoveries of the committee.
 // Layout: CBOR array [version, kind, body, [[key (32 B), signature (64 B)], …]]; the body is CBOR itself.
 // Signatures cover a domain string and the swarm's id, so that no record is valid in another swarm.
 import { z } from 'zod';
@@ -11,24 +11,24 @@ const RECORD_VERSION = 1;
 const DOMAIN = 'kalos/record';
 const MAX_RECORD_BYTES = 4_096;
 export const MAX_NAME = 24;
-/** What a member may be called: nothing that a terminal obeys, or that looks like something else. */
+/** Names of members: no control characters for terminals, and no lookalike letters. */
 export const MEMBER_NAME = /^[a-zA-Z0-9][a-zA-Z0-9.-]{0,23}$/;
 const MAX_REASON = 120;
 const MAX_LABELS = 16;
 export const NETWORK_KEY_BYTES = 32;
 const MAX_EPOCH = 2 ** 19;
-/** Of a version number: epochs come before seconds. */
+/** Bits of a version number: the epoch comes before the seconds. */
 const SECONDS = 2 ** 34;
 
 const KINDS = { issuer: 1, member: 2, operator: 3, revocation: 4, network: 5, recovery: 6 } as const;
 export type RecordKind = keyof typeof KINDS;
-/** What a subject can be certified as, and revoked. */
+/** Kinds of certificates, which can be revoked. */
 export type CertifiedKind = 'issuer' | 'member' | 'operator';
 export type Role = 'member' | 'committee';
 
 interface Certified {
   subject: PeerId;
-  /** Rises when a subject is admitted again: a revocation ends all up to its own. */
+  /** Increases when a subject is admitted again: a revocation ends all certificates up to its own epoch. */
   epoch: number;
   /** Wall clock; whole seconds. */
   fromMs: number;
@@ -39,7 +39,7 @@ export interface MemberCertificate extends Certified {
   kind: 'member';
   name: string;
   role: Role;
-  /** Reserved: what its agent may be granted. */
+  /** Reserved for permissions of its agent. */
   capabilities: readonly string[];
 }
 export interface IssuerCertificate extends Certified {
@@ -51,25 +51,25 @@ export interface OperatorCertificate extends Certified {
 }
 export interface Revocation extends Certified {
   kind: 'revocation';
-  /** What of the subject ends. */
+  /** Which kind of certificate of the subject ends. */
   of: CertifiedKind;
   reason: string;
 }
-/** The next network key, by the issuer that is its subject: dialed with from then, and older ones understood until then. Members alone ever see it. */
+/** The next network key, by the issuer that is its subject: for dials from then on; older keys are accepted until then. Only members see it. */
 export interface NetworkRotation extends Certified {
   kind: 'network';
   /** 32 bytes. */
   key: Uint8Array;
 }
-/** The committee is lost: its subject begins it again, by root keys, above all that may have been decided. */
+/** A recovery of a lost committee, signed by root keys: its subject is the first voter. The log continues above all that may be decided. */
 export interface Recovery extends Certified {
   kind: 'recovery';
-  /** The place in the log, and the term, after which it begins. */
+  /** The index in the log, and the term, after which it begins. */
   index: number;
   term: number;
 }
 export type RecordBody = MemberCertificate | IssuerCertificate | OperatorCertificate | Revocation | NetworkRotation | Recovery;
-/** Of which a swarm has one at a time, whoever its subject is. */
+/** Kinds of which a swarm has one record at a time, whatever its subject is. */
 export type SingleBody = NetworkRotation | Recovery;
 export const isSingle = (body: RecordBody): body is SingleBody => body.kind === 'network' || body.kind === 'recovery';
 
@@ -81,9 +81,9 @@ export interface Signature {
 export interface SignedRecord {
   body: RecordBody;
   signatures: readonly Signature[];
-  /** The bytes of the body: what is signed. */
+  /** The bytes of the body, which are signed. */
   signedBody: Uint8Array;
-  /** The whole record, as it is stored and passed on. */
+  /** The complete record, as it is stored and forwarded. */
   bytes: Uint8Array;
 }
 
@@ -119,7 +119,7 @@ const wireSchema = z.tuple([
 
 export function encodeBody(crypto: Pick<Crypto, 'keyOf'>, body: RecordBody): Uint8Array {
   const key = crypto.keyOf(body.subject);
-  if (key === undefined) throw new RangeError(`${body.subject} is no peer`);
+  if (key === undefined) throw new RangeError(`${body.subject} is not a peer id`);
   const shared = [key, body.epoch, Math.floor(body.fromMs / 1000), Math.floor(body.untilMs / 1000)];
   switch (body.kind) {
     case 'issuer':
@@ -137,7 +137,7 @@ export function encodeBody(crypto: Pick<Crypto, 'keyOf'>, body: RecordBody): Uin
   }
 }
 
-/** What a signature under a record covers. */
+/** The bytes that a signature of a record covers. */
 export function recordToSign(swarmId: string, kind: RecordKind, body: Uint8Array): Uint8Array {
   return encodeCbor([DOMAIN, RECORD_VERSION, swarmId, KINDS[kind], body]);
 }
@@ -150,7 +150,7 @@ export function sealRecord(
 ): SignedRecord {
   const signed = signatures.map(({ by, signature }) => [crypto.keyOf(by), signature]);
   const record = parseRecord(crypto, encodeCbor([RECORD_VERSION, KINDS[kind], body, signed]));
-  if (record === undefined) throw new RangeError(`this is no record of a ${kind}`);
+  if (record === undefined) throw new RangeError(`this is not a ${kind} record`);
   return record;
 }
 
@@ -168,7 +168,7 @@ export function signRecord(
 
 const futureSchema = z.tuple([z.number().int().min(1), z.number().int()], z.unknown());
 
-/** Whether bytes that are no record to us may be one of a later version, or of a kind that came later: not ours to judge. */
+/** Whether unreadable bytes may be a record of a later version or a later kind: such bytes are neither accepted nor rejected. */
 export function isLaterRecord(bytes: Uint8Array): boolean {
   if (bytes.length > MAX_RECORD_BYTES) return false;
   const outer = futureSchema.safeParse(decodeCbor(bytes)).data;
@@ -177,19 +177,19 @@ export function isLaterRecord(bytes: Uint8Array): boolean {
   return version > RECORD_VERSION || (version === RECORD_VERSION && kind > Math.max(...Object.values(KINDS)));
 }
 
-/** Made once for the same bytes: agents of one process, as in a simulation, are handed the very same ones. */
+/** Parsed once for the same bytes: agents of one process, as in a simulation, share them. */
 const parsed = new WeakMap<Uint8Array, SignedRecord>();
 
-/** The outer and inner layer; undefined where it is no record of this version. No cryptography. */
+/** Parses the outer and inner layer; undefined if it is not a record of this version. No cryptography. */
 export function parseRecord(crypto: Pick<Crypto, 'peerOf'>, bytes: Uint8Array): SignedRecord | undefined {
   const known = parsed.get(bytes);
   if (known !== undefined) return known;
-  const record = bytes.length > MAX_RECORD_BYTES ? undefined : parseAnew(crypto, bytes);
+  const record = bytes.length > MAX_RECORD_BYTES ? undefined : parseUncached(crypto, bytes);
   if (record !== undefined) parsed.set(bytes, record);
   return record;
 }
 
-function parseAnew(crypto: Pick<Crypto, 'peerOf'>, bytes: Uint8Array): SignedRecord | undefined {
+function parseUncached(crypto: Pick<Crypto, 'peerOf'>, bytes: Uint8Array): SignedRecord | undefined {
   const wire = wireSchema.safeParse(decodeCbor(bytes)).data;
   if (wire === undefined) return undefined;
   const [, code, signedBody, signed] = wire;
@@ -232,19 +232,19 @@ export function versionOf({ body }: SignedRecord): number {
   return body.epoch * SECONDS + Math.floor(body.fromMs / 1000);
 }
 
-/** Where it is kept: one newest record each. */
+/** Its key in the store: one newest record each. */
 export function keyOfRecord({ body }: SignedRecord): string {
   if (isSingle(body)) return body.kind;
   return body.kind === 'revocation' ? `revocation ${body.of} ${body.subject}` : `${body.kind} ${body.subject}`;
 }
 
-/** Where a member's certificate is kept beside its newest: that which says that it is for the committee. Read after those of issuers, and before the newest. */
+/** The key of a second certificate of a member, the one with the committee role. Read after issuers, and before the newest certificates. */
 export const seatKeyOf = (subject: PeerId): string => `mandate ${subject}`;
 
-/** Which signature was checked, by the swarm that it was checked for. */
+/** Results of signature checks, by swarm. */
 const judged = new WeakMap<SignedRecord, Map<string, boolean>>();
 
-/** Whether the record bears this signer's true signature. */
+/** Whether the record has a valid signature of this signer. */
 export function isSignedBy(crypto: Pick<Crypto, 'verify'>, swarmId: string, record: SignedRecord, signer: PeerId): boolean {
   const found = record.signatures.find(({ by }) => by === signer);
   if (found === undefined) return false;

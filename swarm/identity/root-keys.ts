@@ -1,4 +1,4 @@
-// The root keys at hand on this machine; often they are kept elsewhere. They sign the certificates of issuers and operators, and revoke them.
+// The root keys on this machine, if any: often they are kept elsewhere. They sign certificates of issuers and operators, and their revocations.
 import type { Crypto } from '../ports/crypto.ts';
 import type { PeerId } from '../ports/transport.ts';
 import { counted } from '../words.ts';
@@ -27,12 +27,12 @@ export class RootKeys {
     this.#drafts = drafts;
   }
 
-  /** How many root keys must sign, and how many of them are at hand here. */
+  /** How many root keys must sign, and how many are on this machine. */
   signatures(): { needed: number; atHand: number } {
     return { needed: this.#roster.authority.threshold, atHand: this.#signers.length };
   }
 
-  /** Publishes a record that root keys sign: those at hand here, and others whose signatures are given. @throws RangeError with too few. */
+  /** Publishes a record with signatures of the root keys on this machine and the given ones. @throws RangeError if they are too few. */
   async publish(kind: RecordKind, body: Uint8Array, given: readonly Signature[]): Promise<void> {
     const toSign = recordToSign(this.#roster.swarmId, kind, body);
     const own = this.#signers.map((signer) => ({ by: signer.self, signature: signer.sign(toSign) }));
@@ -44,12 +44,12 @@ export class RootKeys {
     await this.#store.publish(record);
   }
 
-  /** Makes a member an issuer. @returns false without the root keys */
+  /** Appoints a member as issuer. @returns false without the root keys */
   makeIssuer(peer: PeerId): Promise<boolean> {
     return this.#make(this.#drafts.issuer(peer));
   }
 
-  /** Makes a member a deputy issuer. @returns false without the root keys */
+  /** Appoints a member as deputy issuer. @returns false without the root keys */
   makeDeputy(peer: PeerId): Promise<boolean> {
     return this.#make(this.#drafts.issuer(peer, DEPUTY_LIFE_MS));
   }

@@ -1,5 +1,5 @@
-// The roster on this agent's disk: a new record is written before anything follows from it. Also what a disk holds of a swarm in all: written
-// where the swarm is founded, erased where its agent leaves for good.
+// The roster on this agent's disk: a new record is written before it has any effect. Also all data of a swarm on a disk: written when the swarm
+// is created, erased when its agent leaves for good.
 import type { Clock } from '../ports/clock.ts';
 import type { Crypto } from '../ports/crypto.ts';
 import type { Store, StoreOperation } from '../ports/store.ts';
@@ -11,14 +11,14 @@ import { MAX_RECORDS, type Roster, type RosterOffer } from './roster.ts';
 
 const RECORD_PREFIX = 'roster/';
 const GENESIS_KEY = 'genesis';
-/** On the disk that founded the swarm. */
+/** On the disk of the machine that created the swarm. */
 export const FOUNDER_KEY = 'founder';
 
 export type Signer = Pick<Crypto, 'self' | 'sign'>;
 
 export interface RosterStorePorts {
   store: Store;
-  /** By which certificates begin and end. */
+  /** The clock for the validity of certificates. */
   time: Pick<Clock, 'wallMs'>;
 }
 
@@ -27,7 +27,7 @@ export class RosterStore {
   readonly #ports: RosterStorePorts;
   readonly #learned: (record: SignedRecord, own: boolean) => void;
 
-  /** @param learned called with each new record; `own`: it was signed here, and is to be passed on */
+  /** @param learned called with each new record; `own`: it was signed here, and must be published */
   constructor(roster: Roster, ports: RosterStorePorts, learned: (record: SignedRecord, own: boolean) => void) {
     this.#roster = roster;
     this.#ports = ports;
@@ -51,10 +51,10 @@ export class RosterStore {
     return offer.verdict;
   }
 
-  /** Merges a record that was signed here, durably, and passes it on. @throws RangeError if it is not valid. */
+  /** Merges a record that was signed here, durably, and publishes it. @throws RangeError if it is not valid. */
   async publish(record: SignedRecord): Promise<void> {
     const offer = this.#roster.offer(record.bytes, this.#ports.time.wallMs());
-    if (offer.verdict !== 'accept') throw new RangeError('this agent may not sign that');
+    if (offer.verdict !== 'accept') throw new RangeError('this agent may not sign this record');
     await this.#learn(record, true);
   }
 
@@ -63,7 +63,7 @@ export class RosterStore {
     this.#learned(record, own);
   }
 
-  /** Takes what an issuer grants to a newcomer: the first records of its roster. */
+  /** Stores an issuer's grant to a newcomer: the first records of its roster. */
   async take(grant: Grant | undefined): Promise<void> {
     if (grant === undefined || !this.#roster.authority.adopt(grant.genesis)) return;
     const operations: StoreOperation[] = [{ kind: 'put', key: GENESIS_KEY, value: grant.genesis }];
@@ -81,7 +81,7 @@ export class RosterStore {
     return this.#ports.store.write(records.flatMap((record) => this.#puts(record)));
   }
 
-  /** The record that gives a member its seat on the committee stays on the disk when a deputy renews its certificate. */
+  /** The certificate with a member's committee role stays on the disk when a deputy renews its certificate. */
   #puts(record: SignedRecord): StoreOperation[] {
     const { body } = record;
     if (body.kind !== 'member' || this.#roster.authority.isByDeputy(record)) return [put(record)];
@@ -89,7 +89,7 @@ export class RosterStore {
     return [put(record), body.role === 'committee' ? { kind: 'put', key, value: record.bytes } : { kind: 'delete', key }];
   }
 
-  /** Forgets the records that nobody needs any longer. */
+  /** Removes records that are no longer needed. */
   async reap(): Promise<void> {
     const { store, time } = this.#ports;
     const gone = this.#roster.reap(time.wallMs());
@@ -103,7 +103,7 @@ const put = (record: SignedRecord): StoreOperation => ({
   value: record.bytes,
 });
 
-/** What is written where a swarm is founded: its genesis, its first issuer and its first member, which are the same agent. */
+/** The first records of a new swarm: its genesis, its first issuer and its first member, which is the same agent. */
 export function foundSwarm(
   crypto: Crypto,
   genesis: { swarmId: string; bytes: Uint8Array },
@@ -137,7 +137,7 @@ export function genesisOn(store: Store): Promise<Uint8Array | undefined> {
   return store.get(GENESIS_KEY);
 }
 
-/** What a store must forget when its agent leaves the swarm for good. */
+/** The keys to erase when an agent leaves the swarm for good. */
 export async function forgetSwarm(store: Store): Promise<void> {
   const keys = [GENESIS_KEY, FOUNDER_KEY];
   for (const prefix of [RECORD_PREFIX, 'token/', 'peer/', 'committee/', 'status/', 'held/', 'pushed/'])

@@ -1,6 +1,6 @@
-// Who belongs to the swarm: the merged set of certificates and revocations. Of each the newest counts, and a revocation ends
-// all certificates up to its epoch; so merging is commutative, associative and idempotent, but for what an issuer signed
-// that was revoked since: whoever held that before keeps it until it ends, nobody takes it again.
+// The roster: the merged set of certificates and revocations. The newest of each counts, and a revocation ends all certificates up to its
+// epoch. So merging is commutative, associative and idempotent, with one exception: records of an issuer that was revoked later. Agents
+// that had such a record before keep it until it expires; others do not accept it.
 import { encodeCbor } from '../dissemination/cbor.ts';
 import type { Crypto } from '../ports/crypto.ts';
 import type { PeerId, Verdict } from '../ports/transport.ts';
@@ -23,10 +23,10 @@ import { RecordSet } from './record-set.ts';
 export const MAX_MEMBERS = 10_000;
 const MAX_OTHERS = 256;
 const MAX_REVOCATIONS = 20_000;
-/** On a disk: of all kinds, and of members what says that they are for the committee. */
+/** Key prefixes on a disk: records of all kinds, and member certificates with the committee role. */
 export const MAX_RECORDS = 2 * MAX_MEMBERS + 3 * MAX_OTHERS + MAX_REVOCATIONS;
 
-/** What a peer is to this swarm. `future`: its certificate begins later than any clock error explains. */
+/** The standing of a peer in this swarm. `future`: its certificate begins later than a clock error explains. */
 export type Standing = 'member' | 'expired' | 'future' | 'revoked' | 'stranger';
 
 export type RosterOffer = { verdict: 'accept'; record: SignedRecord } | { verdict: Exclude<Verdict, 'accept'> };
@@ -37,7 +37,7 @@ export class Roster {
   readonly records = new RecordSet();
   readonly authority: Authority;
   readonly #names = new Map<string, PeerId>();
-  /** Who sits on the committee by the word of one that decides, and in which epoch: a deputy renews that, and cannot give it. */
+  /** Members with a committee role signed by a full issuer, and the epoch: a deputy can renew the role, and cannot give it. */
   readonly #seated = new Map<PeerId, number>();
   #digest: { version: number; bytes: Uint8Array } | undefined;
 
@@ -47,13 +47,13 @@ export class Roster {
     this.authority = new Authority(crypto, swarmId, this.records);
   }
 
-  /** Who is certified as what, and who is no more; renewals aside. */
+  /** The hash of all certificates and revocations, without renewals. */
   digest(): Uint8Array {
     const { version } = this.records;
     if (this.#digest?.version === version) return this.#digest.bytes;
     const all = this.records.all().flatMap((record) => {
       const { body } = record;
-      // What has ended goes from each machine at a time of its own.
+      // Each machine removes expired records at its own time.
       if (isSingle(body) || (body.kind !== 'revocation' && this.records.isRevoked(body.kind, body.subject, body.epoch)))
         return [];
       return [[keyOfRecord(record), body.epoch]];
@@ -67,7 +67,7 @@ export class Roster {
     return this.records.certificate('member', peer);
   }
 
-  /** Whose certificates hold, whether they have ended or not; revoked ones are not among them. */
+  /** Members with a certificate, expired or not, that is not revoked. */
   members(): MemberCertificate[] {
     return this.records.inForce('member');
   }
@@ -84,7 +84,7 @@ export class Roster {
     return this.records.isInForce('member', peer);
   }
 
-  /** Whether it lets others in and renews certificates. */
+  /** Whether it admits members and renews certificates. */
   isIssuer(peer: PeerId, nowMs: number): boolean {
     const certificate = this.records.certificate('issuer', peer);
     return (
@@ -92,17 +92,17 @@ export class Roster {
     );
   }
 
-  /** An issuer that root keys made for long: beside admitting it may revoke, and decide about others. */
+  /** A full issuer, which root keys appointed: it may also revoke, and decide about others. */
   decides(peer: PeerId, nowMs: number): boolean {
     return this.isIssuer(peer, nowMs) && !this.authority.isDeputy(peer);
   }
 
-  /** Whether it is for the committee, as far as this agent has seen it said by who may. */
+  /** Whether it has the committee role, by a record of a full issuer that this agent has seen. */
   isForCommittee(peer: PeerId): boolean {
     return this.isMember(peer) && this.#seated.get(peer) === this.member(peer)?.epoch;
   }
 
-  /** The member of that name, peer id, or end of a peer id; all of them, where a name is the end of another's peer id. */
+  /** The members with that name, peer id or end of a peer id: several if a name is the end of another member's peer id. */
   find(text: string): MemberCertificate[] {
     const isEnd = (subject: PeerId): boolean => text.length >= 4 && subject.endsWith(text);
     return this.members().filter(({ name, subject }) => name === text || subject === text || isEnd(subject));
@@ -113,7 +113,7 @@ export class Roster {
     return owner !== undefined && owner !== but && this.isMember(owner) && this.member(owner)?.name === name;
   }
 
-  /** What a peer is now, by the newest certificate that is known. */
+  /** The standing of a peer now, by its newest certificate. */
   standing(peer: PeerId, nowMs: number): Standing {
     const certificate = this.member(peer);
     if (certificate === undefined) return this.records.revocation('member', peer) === undefined ? 'stranger' : 'revoked';
@@ -122,7 +122,7 @@ export class Roster {
     return certificate.untilMs + CLOCK_TOLERANCE_MS > nowMs ? 'member' : 'expired';
   }
 
-  /** Merges a record: `reject` what is malformed or forged, `ignore` what is known or cannot be judged yet. */
+  /** Merges a record: `reject` malformed or forged ones, `ignore` known ones and those that cannot be checked yet. */
   offer(bytes: Uint8Array, nowMs: number): RosterOffer {
     const record = parseRecord(this.#crypto, bytes);
     if (record === undefined) return { verdict: isLaterRecord(bytes) ? 'ignore' : 'reject' };
@@ -155,7 +155,7 @@ export class Roster {
     return this.records.revocationCount >= MAX_REVOCATIONS;
   }
 
-  /** Forgets whom nobody would let in any more, and revocations of what could not be renewed anyway. Gives the keys of what went. */
+  /** Removes members that no issuer would admit again, and revocations that are no longer needed. @returns the keys of the removed records */
   reap(nowMs: number): string[] {
     const gone: string[] = [];
     for (const record of this.records.all()) {

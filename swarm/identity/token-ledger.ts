@@ -1,5 +1,5 @@
-// The tokens of this issuer and of the other issuers, which exchange them: kept on disk, each redeemed as often as it says and no longer
-// than it lives. The maker of a token redeems it while it is alive; else any other issuer does.
+// The tokens of this issuer and of the other issuers, which exchange them: on disk, each with a limit of uses and a lifetime. The issuer that
+// created a token redeems it while it is alive; else any other issuer does.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, equalBytes, toHex } from '../dissemination/cbor.ts';
 import type { Crypto } from '../ports/crypto.ts';
@@ -9,7 +9,7 @@ import type { Role } from './record.ts';
 
 const PREFIX = 'token/';
 const MAX_TOKENS = 1_000;
-/** An ended token is remembered for a while, so that who comes late is told why. */
+/** An expired or revoked token is remembered for some time, so that a late newcomer gets the reason. */
 const KEPT_AFTER_END_MS = 7 * 86_400_000;
 const MAX_REDEEMERS = 1_000;
 
@@ -20,15 +20,15 @@ export interface IssuedToken {
   expiresMs: number;
   usesLeft: number;
   redeemedBy: readonly PeerId[];
-  /** Which other issuer made it; undefined: this one. */
+  /** The issuer that created it; undefined: this one. */
   maker?: PeerId | undefined;
 }
 
 interface Kept extends IssuedToken {
   secretHash: Uint8Array;
-  /** By a person, before its time. */
+  /** Revoked by a person before it expired. */
   ended?: boolean | undefined;
-  /** Who showed its secret here: of the others that redeemed it another issuer says so. */
+  /** The peers that showed its secret here; other issuers report the rest. */
   shown?: string[] | undefined;
 }
 
@@ -54,7 +54,7 @@ const sharedSchema = z.tuple([
   z.boolean(),
 ]);
 
-/** `persist`: undefined where another issuer has kept it. */
+/** `persist`: undefined if another issuer has stored it. */
 export type Redemption =
   | { ok: true; role: Role; persist: StoreOperation | undefined }
   | { ok: false; code: 'token'; text: string };
@@ -76,7 +76,7 @@ export class TokenLedger {
     }
   }
 
-  /** Whether the secret of a token for the committee was shown here for it. */
+  /** Whether it showed the secret of a token for the committee here. */
   seated(peer: PeerId): boolean {
     return [...this.#tokens.values()].some(({ role, shown = [] }) => role === 'committee' && shown.includes(peer));
   }
@@ -87,12 +87,12 @@ export class TokenLedger {
       .map(({ secretHash: _, ended: __, shown: ___, ...token }) => token);
   }
 
-  /** Which other issuer made a token; undefined where this one did, or it is not known. */
+  /** The other issuer that created a token; undefined if this one did, or if unknown. */
   makerOf(id: Uint8Array): PeerId | undefined {
     return this.#tokens.get(toHex(id))?.maker;
   }
 
-  /** For the other issuers: what is known of a token, with who made it. */
+  /** For the other issuers: the state of a token, and the issuer that created it. */
   shared(): { maker: PeerId | undefined; token: unknown }[] {
     return [...this.#tokens.values()].map(({ maker, id, role, expiresMs, usesLeft, redeemedBy, secretHash, ended }) => ({
       maker,
@@ -100,14 +100,14 @@ export class TokenLedger {
     }));
   }
 
-  /** What another issuer knows of a token; merged, so that it counts as used where either knows it so. */
+  /** Merges another issuer's state of a token: a use that either knows counts. */
   async merge(maker: PeerId | undefined, shared: unknown, mayMakeCommittee: boolean): Promise<void> {
     const wire = sharedSchema.safeParse(shared).data;
     if (wire === undefined) return;
     const [id, role, expiresMs, usesLeft, redeemedBy, secretHash, ended] = wire;
     const known = this.#tokens.get(id);
     if (known === undefined ? role === 'committee' && !mayMakeCommittee : !equalBytes(known.secretHash, secretHash)) return;
-    // What this issuer made it knows, but for what it has forgotten since.
+    // This issuer knows its own tokens, except for those that it has removed since.
     if (known === undefined && (maker === undefined || this.#tokens.size >= MAX_TOKENS)) return;
     const all = [...new Set([...(known?.redeemedBy ?? []), ...redeemedBy])].slice(-MAX_REDEEMERS);
     const uses = Math.min(
@@ -130,10 +130,10 @@ export class TokenLedger {
     await this.#store.write([this.#put(merged)]);
   }
 
-  /** @throws RangeError where there are too many. */
+  /** @throws RangeError if there are too many. */
   async add(token: Omit<IssuedToken, 'redeemedBy'>, secret: Uint8Array, nowMs: number): Promise<void> {
     await this.#reap(nowMs);
-    if (this.#tokens.size >= MAX_TOKENS) throw new RangeError(`there are ${MAX_TOKENS} tokens already: let some end first`);
+    if (this.#tokens.size >= MAX_TOKENS) throw new RangeError(`there are ${MAX_TOKENS} tokens already: revoke some first`);
     const kept: Kept = { ...token, redeemedBy: [], secretHash: this.#hash(secret) };
     this.#tokens.set(token.id, kept);
     await this.#store.write([this.#put(kept)]);
@@ -142,22 +142,25 @@ export class TokenLedger {
   async revoke(id: string): Promise<boolean> {
     const token = this.#tokens.get(id);
     if (token === undefined || token.ended === true) return false;
-    // Kept for a while, so that the others forget it too.
+    // Kept for some time, so that the others revoke it too.
     token.ended = true;
     await this.#store.write([this.#put(token)]);
     return true;
   }
 
-  /** Takes one use, at once; what it returns must be durable before anything is granted for it. Who redeemed it before, and was not answered, gets the same again. */
+  /**
+   * Takes one use synchronously; the result must be durable before a grant is sent. A peer that redeemed it before and got no answer gets the
+   * same again.
+   */
   redeem(id: Uint8Array, secret: Uint8Array, by: PeerId, nowMs: number): Redemption {
     const no = (text: string): Redemption => ({ ok: false, code: 'token', text });
     const token = this.#tokens.get(toHex(id));
-    // A wrong secret is told nothing more than a token that never was.
+    // A wrong secret gets the same answer as an unknown token.
     if (token === undefined || token.ended === true || !equalBytes(token.secretHash, this.#hash(secret)))
-      return no('this issuer knows no such token');
-    if (token.expiresMs <= nowMs) return no('the token has expired: make a new one with kalos token create');
+      return no('this issuer does not know the token');
+    if (token.expiresMs <= nowMs) return no('the token has expired: create a new one with kalos token create');
     if (!token.redeemedBy.includes(by)) {
-      if (token.usesLeft <= 0) return no('the token was used already: make a new one with kalos token create');
+      if (token.usesLeft <= 0) return no('the token was used already: create a new one with kalos token create');
       token.usesLeft--;
       token.redeemedBy = [...token.redeemedBy, by].slice(-MAX_REDEEMERS);
     }

@@ -1,4 +1,4 @@
-// A join token: all that a new machine needs to be admitted. Text that survives a terminal: `kalos1.` and base64url of CBOR
+// A join token: all that a new machine needs to join. Text that can be copied from a terminal: `kalos1.` and base64url of CBOR
 // [swarm's id (16 B), issuer's key (32 B), addresses, token's id (8 B), secret (16 B), network key (32 B) or null] and a checksum.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor, equalBytes, fromHex, toHex, utf8 } from '../dissemination/cbor.ts';
@@ -16,13 +16,13 @@ export const MAX_TOKEN_ADDRESSES = 8;
 
 export interface JoinToken {
   swarmId: string;
-  /** Who made it, and redeems it as long as it is there. */
+  /** The issuer that created it, and redeems it while it is alive. */
   issuer: PeerId;
-  /** Its addresses; and those of other issuers, who redeem it without it, with their peer ids at the end. */
+  /** Its addresses, and those of other issuers, which redeem the token if it is down, with their peer ids at the end. */
   addresses: readonly string[];
   id: Uint8Array;
   secret: Uint8Array;
-  /** The pre-shared network key, where the swarm has one. */
+  /** The pre-shared network key, if the swarm has one. */
   networkKey: Uint8Array | undefined;
 }
 
@@ -46,29 +46,29 @@ function checksum(crypto: Pick<Crypto, 'hash'>, body: Uint8Array): Uint8Array {
   return crypto.hash(new Uint8Array([...utf8(PREFIX), ...body])).subarray(0, CHECKSUM_BYTES);
 }
 
-/** Who is at an address of a token. */
+/** The issuer at an address of a token. */
 export const issuerAt = (token: JoinToken, address: string): PeerId => address.match(/\/p2p\/([^/]+)$/)?.[1] ?? token.issuer;
 
 export const mayRedeem = (token: JoinToken, peer: PeerId): boolean =>
   peer === token.issuer || token.addresses.some((address) => issuerAt(token, address) === peer);
 
-/** Whether a text is meant to be a token, right or wrong. */
+/** Whether a text is meant as a token, valid or not. */
 export const looksLikeToken = (text: string): boolean => text.trim().startsWith('kalos');
 
-/** What a text holds, or what is wrong with it. */
+/** The token in a text, or why the text is invalid. */
 export function parseToken(crypto: Pick<Crypto, 'peerOf' | 'hash'>, text: string): JoinToken | string {
   const trimmed = text.trim();
-  if (!looksLikeToken(trimmed)) return 'it is no join token: those begin with kalos1.';
-  if (!trimmed.startsWith(PREFIX)) return 'it is a token of another version of KALOS';
-  if (trimmed.length > MAX_TOKEN_LENGTH) return 'it is too long for a join token';
+  if (!looksLikeToken(trimmed)) return 'not a join token: it must begin with kalos1.';
+  if (!trimmed.startsWith(PREFIX)) return 'the token is of another KALOS version: update the older agent';
+  if (trimmed.length > MAX_TOKEN_LENGTH) return 'the join token is too long';
   const whole = fromBase64(trimmed.slice(PREFIX.length));
-  if (whole === undefined) return 'it holds a character that no token has';
+  if (whole === undefined) return 'it contains an invalid character';
   const body = whole.subarray(0, -CHECKSUM_BYTES);
   if (!equalBytes(whole.subarray(-CHECKSUM_BYTES), checksum(crypto, body)))
     return 'it was cut short or mistyped: its checksum is wrong';
   const wire = wireSchema.safeParse(decodeCbor(body)).data;
   const issuer = wire && crypto.peerOf(wire[1]);
-  if (wire === undefined || issuer === undefined) return 'it holds what no token holds';
+  if (wire === undefined || issuer === undefined) return 'its content is invalid';
   const [swarm, , addresses, id, secret, networkKey] = wire;
   return { swarmId: toHex(swarm), issuer, addresses, id, secret, networkKey: networkKey ?? undefined };
 }

@@ -1,5 +1,5 @@
-// What one peer may ask of this agent: so much of each kind a second, and so much at once. Members too can be hostile, or broken:
-// who goes over is cut off, and not let in again for a while. The figures are far above what any honest peer needs.
+// Rate limits of one peer at this agent: for each kind a rate and a burst. Members too can be hostile or broken: a peer over its limit is
+// disconnected, and not admitted again for some time. The limits are far above what an honest peer needs.
 import type { PeerId } from '../ports/transport.ts';
 
 /** `gossip`: remote procedure calls of gossipsub, and each message in them. `messages`: one-way ones. `streams`: opened by the peer, of any protocol. `bytes`: on those. */
@@ -15,7 +15,7 @@ export type BudgetKind = keyof typeof LIMITS;
 const BARRED_MS = 60_000;
 const MAX_BARRED = 1_000;
 
-/** What is left, and as of when. */
+/** The tokens that are left, and as of when. */
 interface Bucket {
   left: number;
   atMs: number;
@@ -47,13 +47,13 @@ export class Budgets {
   readonly #byPeer = new Map<PeerId, Map<BudgetKind, Budget>>();
   readonly #barredUntilMs = new Map<PeerId, number>();
 
-  /** @param over told once for each time that a peer is barred. */
+  /** @param over called once each time that a peer is barred */
   constructor(nowMs: () => number, over: (peer: PeerId, kind: BudgetKind) => void) {
     this.#nowMs = nowMs;
     this.#over = over;
   }
 
-  /** @returns whether the peer may. */
+  /** @returns whether the peer is within its budget */
   spend(peer: PeerId, kind: BudgetKind, amount = 1): boolean {
     const kinds = this.#byPeer.get(peer) ?? new Map<BudgetKind, Budget>();
     this.#byPeer.set(peer, kinds);
@@ -77,7 +77,7 @@ export class Budgets {
     return this.#barredUntilMs.has(peer);
   }
 
-  /** Nobody of that name is connected any more. */
+  /** The peer is no longer connected. */
   forget(peer: PeerId): void {
     this.#byPeer.delete(peer);
   }

@@ -1,12 +1,12 @@
-// TCP that sends what is written together in one segment: a noise frame is two pieces, its length and its bytes, and libp2p
-// writes each piece by itself, with 66 bytes of headers each.
+// TCP that sends the pieces of one write in one segment: a noise frame has two pieces, its length and its bytes, and libp2p writes each
+// piece separately, with 66 bytes of headers each.
 import type { MultiaddrConnection, Transport } from '@libp2p/interface';
 
 type Upgrade = (connection: MultiaddrConnection, ...rest: never[]) => Promise<unknown>;
 interface Upgrading {
   upgrader: { upgradeInbound: Upgrade; upgradeOutbound: Upgrade };
 }
-/** What libp2p's message streams do with a list of pieces, which they only iterate over. */
+/** The method of libp2p's message streams for a list of pieces; they only iterate over it. */
 interface Sends {
   sendData(data: Iterable<Uint8Array>): unknown;
 }
@@ -19,7 +19,7 @@ function inOnePiece(connection: MultiaddrConnection): MultiaddrConnection {
   return connection;
 }
 
-/** The same upgrader, which is handed connections that send in one piece. */
+/** The same upgrader, with connections that send in one piece. */
 function corkedUpgrader(upgrader: Upgrading['upgrader']): Upgrading['upgrader'] {
   const corks: Record<string | symbol, Upgrade> = {
     upgradeInbound: (connection, ...rest) => upgrader.upgradeInbound(inOnePiece(connection), ...rest),

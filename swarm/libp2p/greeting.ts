@@ -1,5 +1,5 @@
-// Noise with our hello inside: the exchange that decides who is let in is part of securing a connection, so that to
-// libp2p a peer without a certificate was never connected: no identify, no gossip, no stream of any protocol.
+// Noise with our hello inside: admission is part of securing a connection. So to libp2p a peer without a certificate was never connected: no
+// identify, no gossip, no stream of any protocol.
 import { noise } from '@chainsafe/libp2p-noise';
 import type { ConnectionEncrypter, MessageStream, PeerId, SecureConnectionOptions, SecuredConnection } from '@libp2p/interface';
 import { lpStream } from '@libp2p/utils';
@@ -14,13 +14,13 @@ type Components = Parameters<ReturnType<typeof noise>>[0];
 type Noise = ReturnType<ReturnType<typeof noise>>;
 type Exchange = ReturnType<typeof lpStream<MessageStream>>;
 
-/** What libp2p passes on of an error is its text: by this a dialer knows it again. */
-export const DENIED = 'not let in: ';
+/** Of an error libp2p keeps only the text: a dialer recognises a refusal by this prefix. */
+export const DENIED = 'not admitted: ';
 
-/** Whose connection it is: a muxer is not told. */
+/** The peer of a connection, which libp2p does not give to a muxer. */
 export const remotePeers = new WeakMap<MessageStream, PeerId>();
 
-/** A refusal is said to the other side before the connection is closed, so that its user learns why. */
+/** A refusal is sent to the other side before the connection is closed, so that its user learns why. */
 class NotAdmitted extends TransportError {
   constructor(reason: string) {
     super('denied', `${DENIED}${reason}`);
@@ -72,7 +72,7 @@ export class GreetingEncrypter implements ConnectionEncrypter {
     secured: S,
     greet: (exchange: Exchange, signal: AbortSignal) => Promise<void>,
   ): Promise<S> {
-    // An identity of another kind than Ed25519 is nobody's here.
+    // Only Ed25519 identities are members.
     if (secured.remotePeer.type !== 'Ed25519') {
       secured.connection.abort(new Error('not an Ed25519 identity'));
       throw new NotAdmitted('an agent’s identity is an Ed25519 key');
@@ -92,7 +92,7 @@ async function read(exchange: Exchange, signal: AbortSignal): Promise<Uint8Array
 async function say(exchange: Exchange, { admitted, answer, reason }: Admitted, signal: AbortSignal): Promise<void> {
   if (answer !== undefined) await exchange.write(answer, { signal });
   if (!admitted) {
-    // Closed, not aborted: what was said last must arrive.
+    // Closed, not aborted: the last message must arrive.
     await exchange
       .unwrap()
       .close({ signal })

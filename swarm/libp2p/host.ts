@@ -1,5 +1,5 @@
 // How a libp2p host is set up for KALOS: tcp, noise, yamux, identify, gossipsub, kad-dht, and limits on everything.
-// Who is let in is decided while a connection is secured (greeting.ts); an optional network key keeps noise away before that.
+// Admission is decided while a connection is secured (greeting.ts); an optional network key protects even the noise handshake.
 import { createHash } from 'node:crypto';
 import { type GossipSub, gossipsub } from '@chainsafe/libp2p-gossipsub';
 import { createTopicScoreParams } from '@chainsafe/libp2p-gossipsub/score';
@@ -28,32 +28,32 @@ export interface HostOptions {
   privateKey: Ed25519PrivateKey;
   /** Multiaddrs to listen on. */
   listen: readonly string[];
-  /** Multiaddrs to tell others, where they differ from those listened on. */
+  /** Multiaddrs to announce, if they differ from those listened on. */
   announce: readonly string[];
   swarmId: string;
-  /** Undefined where the swarm has no network key. */
+  /** Undefined if the swarm has no network key. */
   keyring: Keyring | undefined;
   greeter: Greeter;
   topics: readonly string[];
   dhtProtocol: string;
   meter: Meter;
-  /** Told of members on the local network; undefined: they are not looked for, and this one is not found. */
+  /** Called for members that are found on the local network; undefined: no local discovery. */
   found: ((peer: string, address: string) => void) | undefined;
 }
 
 const MAX_CONNECTIONS = 400;
-/** New connections a second from one address: a whole swarm may sit behind one. */
+/** New connections a second from one address: a whole swarm may be behind one. */
 const INBOUND_PER_ADDRESS_PER_S = 50;
-/** Who stalls in between holds one of these for as long as an upgrade may take. */
+/** A peer that stalls a handshake occupies one of these until the upgrade times out. */
 const MAX_PENDING_INBOUND = 256;
 const UPGRADE_TIMEOUT_MS = 5_000;
 const DIAL_TIMEOUT_MS = 4_000;
-/** Duplicates cost bytes and CPU: few eager links, one lazy one, and our own pulls for repair. What is urgent goes to all who are connected. */
+/** Duplicates cost bytes and CPU: few eager links, one lazy one, and our own pulls for repair. Urgent messages go to all connected peers. */
 const GOSSIP_DEGREE = { D: 2, Dlo: 2, Dhi: 4, Dscore: 1, Dout: 1, Dlazy: 1, gossipFactor: 0, floodPublish: false };
 const GOSSIP_HEARTBEAT_MS = 2_000;
-/** Heartbeats for which a message is told of to others. */
+/** Heartbeats in which a message is announced to others. */
 const GOSSIP_HISTORY = 2;
-/** Whoever is first to bring messages is worth keeping, and what is invalid counts heavily. Nobody is punished for bringing little: in a calm swarm there is little to bring. */
+/** First deliveries raise a peer's score, and invalid messages lower it much. Few deliveries do not lower it: a calm swarm sends little. */
 const TOPIC_SCORE = {
   topicWeight: 1,
   timeInMeshWeight: 0,
@@ -80,7 +80,7 @@ function fastMessageId({ data }: { data?: Uint8Array }): string {
   return `${data?.length ?? 0}.${a >>> 0}.${b >>> 0}`;
 }
 
-/** The start of a hash of the content: what IHAVE and IWANT name a message by. Finding another message of the same id would take 2^48 tries, and win one delivery. */
+/** The message id in IHAVE and IWANT: the start of a hash of the content. A collision would take 2^48 tries, and suppress one delivery. */
 function messageId({ data }: { data?: Uint8Array }): Uint8Array {
   return createHash('sha256')
     .update(data ?? new Uint8Array())
@@ -101,7 +101,7 @@ function gossip(topics: readonly string[]) {
     fallbackToFloodsub: false,
     doPX: false,
     emitSelf: false,
-    awaitRpcHandler: true, // one after another, so that pauses in between hold up whoever sends too much
+    awaitRpcHandler: true, // one after another, so that pauses in between slow down a peer that sends too much
     allowedTopics: [...topics],
     maxInboundDataLength: MAX_ENVELOPE_BYTES * 4,
     maxOutboundBufferSize: MAX_GOSSIP_BUFFER_BYTES,
@@ -116,7 +116,7 @@ function gossip(topics: readonly string[]) {
       maxIdontwantMessageIDs: 512,
       maxPeerInfos: 0,
     },
-    // Many agents behind one address are the rule here, not a sign of Sybils.
+    // Many agents behind one address are normal here, not a sign of Sybils.
     scoreParams: {
       topics: Object.fromEntries(topics.map((topic) => [topic, createTopicScoreParams(TOPIC_SCORE)])),
       IPColocationFactorWeight: 0,
@@ -146,25 +146,25 @@ export async function createHost(options: HostOptions): Promise<Host> {
     ),
     streamMuxers: [options.meter.around(yamux({ enableKeepAlive: false }))],
     ...(keyring === undefined ? {} : { connectionProtector: () => keyring }),
-    connectionMonitor: { enabled: false }, // liveness is the membership's business, and pings cost traffic
+    connectionMonitor: { enabled: false }, // membership tracks liveness; pings would cost traffic
     connectionManager: {
       maxConnections: MAX_CONNECTIONS,
       inboundConnectionThreshold: INBOUND_PER_ADDRESS_PER_S,
       maxIncomingPendingConnections: MAX_PENDING_INBOUND,
       inboundUpgradeTimeout: UPGRADE_TIMEOUT_MS,
       dialTimeout: DIAL_TIMEOUT_MS,
-      reconnectRetries: 0, // redialing is the agent's
+      reconnectRetries: 0, // the agent redials
     },
     services: {
       identify: identify(),
       ping: ping(),
-      // Private addresses are where a swarm lives: the mapper keeps them.
+      // Swarms use private addresses: the mapper keeps them.
       dht: kadDHT({
         protocol: options.dhtProtocol,
         clientMode: false,
         peerInfoMapper: passthroughMapper,
         allowQueryWithZeroPeers: true,
-        // Queries for oneself dial whom they find. Here each of those that it is connected with is in the table anyway.
+        // Queries for the own id dial the peers that they find. Here all connected peers are in the table anyway.
         querySelfInterval: NEVER_MS,
         initialQuerySelfInterval: 1,
       }),

@@ -25,7 +25,7 @@ export interface Identity {
   privateKey: Ed25519PrivateKey;
 }
 
-/** Reads the key at `path`, or makes one there. @throws where the file holds no Ed25519 key: what is wrong with it, in words. */
+/** Reads the key at `path`, or creates one there. @throws Error with the reason if the file has no valid Ed25519 key. */
 export async function loadIdentity(path: string): Promise<Identity> {
   const stored = await readFile(path).catch((error: NodeJS.ErrnoException) => {
     if (error.code === 'ENOENT') return undefined;
@@ -39,11 +39,11 @@ export async function loadIdentity(path: string): Promise<Identity> {
 }
 
 async function keyIn(path: string, stored: Uint8Array): Promise<Ed25519PrivateKey> {
-  if (stored.length === 0) throw new Error(`${path} is empty: it should hold a key of ${STORED_KEY_BYTES} bytes`);
+  if (stored.length === 0) throw new Error(`${path} is empty: it should contain a key of ${STORED_KEY_BYTES} bytes`);
   if (stored.length !== STORED_KEY_BYTES) throw new Error(`${path} has ${stored.length} bytes: a key has ${STORED_KEY_BYTES}`);
   const key = keyOf(stored);
-  if (key?.type !== 'Ed25519') throw new Error(`${path} holds no Ed25519 key`);
-  // The public half lies beside the private one: a flipped bit in either shows.
+  if (key?.type !== 'Ed25519') throw new Error(`${path} has no Ed25519 key`);
+  // The file has both halves of the key: a flipped bit in either is noticed.
   const own = await generateKeyPairFromSeed('Ed25519', key.raw.subarray(0, PEER_KEY_BYTES));
   if (!own.publicKey.equals(key.publicKey)) throw new Error(`${path} is damaged: its private and public halves do not match`);
   return key;
@@ -57,7 +57,7 @@ function keyOf(stored: Uint8Array) {
   }
 }
 
-/** A file of a user's own, whole on the disk or not there: never cut by a disk that is full, or by a power cut. */
+/** Writes a private file atomically: a full disk or a power cut never leaves a truncated one. */
 export async function writeWhole(path: string, content: Uint8Array | string): Promise<void> {
   const fresh = `${path}.new`;
   try {
@@ -83,7 +83,7 @@ export async function identityFromSeed(seed: Uint8Array): Promise<Identity> {
 
 const hash = (bytes: Uint8Array): Uint8Array => new Uint8Array(createHash('sha256').update(bytes).digest());
 
-/** Peer ids and the keys that they stand for, bounded. */
+/** Peer ids and their public keys, bounded. */
 class KeyCache {
   readonly #peers = new Map<PeerId, { raw: Uint8Array; key: KeyObject }>();
 
@@ -104,7 +104,7 @@ class KeyCache {
   }
 }
 
-/** Checks signatures and hashes without a key of one's own. */
+/** Checks signatures and hashes, without an own key. */
 export function makeVerifier(): Pick<Crypto, 'hash' | 'verify' | 'peerOf'> {
   const keys = new KeyCache();
   return { hash, verify: (peer, bytes, signature) => keys.verify(peer, bytes, signature), peerOf };

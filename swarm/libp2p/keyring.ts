@@ -1,13 +1,13 @@
-// The network key: who does not hold it sees noise, and gets no further than TCP. As libp2p's private networks (PSK v1): nonces in
-// the clear, then XSalsa20 both ways. With several keys, so that they can be changed: what a dialer's first bytes make sense
-// under tells its key, and who was not understood tries the next one.
+// The network key: without it a peer sees random bytes, and gets no further than TCP. As libp2p's private networks (PSK v1): nonces in clear
+// text, then XSalsa20 both ways. Several keys are accepted, so that the key can be changed: the listener finds the key under which the
+// dialer's first bytes are valid, and a dialer that gets no valid answer tries the next one.
 import type { AbortOptions, ConnectionProtector, MultiaddrConnection } from '@libp2p/interface';
 import { AbstractMultiaddrConnection, byteStream } from '@libp2p/utils';
 import xsalsa20 from 'xsalsa20';
 
 const NONCE_BYTES = 24;
 const NONCE_TIMEOUT_MS = 5_000;
-/** What every dialer says first: the length of a line, and the line. */
+/** The first bytes of every dialer: the length of a line, and the line. */
 const GREETING = new TextEncoder().encode('\u0013/multistream/1.0.0\n');
 const MAX_REMEMBERED = 1_000;
 
@@ -16,7 +16,7 @@ interface Pieces {
   subarray(): Uint8Array;
 }
 
-/** A connection of which each byte is mixed with a key stream. */
+/** A connection whose bytes are encrypted with a key stream. */
 class BoxedConnection extends AbstractMultiaddrConnection {
   readonly #inner: MultiaddrConnection;
   readonly #outbound: ReturnType<typeof xsalsa20>;
@@ -56,12 +56,12 @@ class BoxedConnection extends AbstractMultiaddrConnection {
 }
 
 export class Keyring implements ConnectionProtector {
-  /** The first to dial with; all are understood. */
+  /** Dials use the first key; all are accepted. */
   #keys: readonly Uint8Array[];
-  /** Which of the keys an address did not understand last. */
+  /** The keys that an address did not accept last. */
   readonly #refused = new Map<string, number>();
 
-  /** @param keys of 32 bytes; one at least. */
+  /** @param keys of 32 bytes, at least one */
   constructor(keys: readonly Uint8Array[]) {
     this.#keys = keys;
   }
@@ -83,14 +83,14 @@ export class Keyring implements ConnectionProtector {
     }
     const first = (await bytes.read({ bytes: GREETING.length, signal })).subarray();
     const key = this.#keys.find((one) => isGreeting(xsalsa20(theirs, one).update(first)));
-    if (key === undefined) throw new Error('it does not hold the network key of this swarm');
+    if (key === undefined) throw new Error('it does not have this swarm’s network key');
     const inbound = xsalsa20(theirs, key);
     const boxed = new BoxedConnection(bytes.unwrap(), inbound, xsalsa20(own, key));
     boxed.onData(inbound.update(first));
     return boxed;
   }
 
-  /** The first key that this address has not refused; an address that says nothing back has refused it. */
+  /** The first key that this address has not refused; an address that does not answer has refused it. */
   #keyFor(connection: MultiaddrConnection): Uint8Array {
     const address = connection.remoteAddr.toString();
     const index = (this.#refused.has(address) ? (this.#refused.get(address) ?? 0) + 1 : 0) % this.#keys.length;
@@ -101,7 +101,7 @@ export class Keyring implements ConnectionProtector {
       this.#refused.set(address, index);
     };
     connection.addEventListener('close', refused, { once: true });
-    // What follows the nonce is an answer.
+    // Bytes after the nonce are an answer.
     connection.addEventListener('message', understood, { once: true });
     return this.#keys[index] as Uint8Array;
   }

@@ -1,5 +1,5 @@
-// At which IP address a connected peer's own ports are: where it was dialed, or where it is seen and says that it listens. At an address that
-// a router translates there are other machines' ports.
+// The IP address of a connected peer's own ports: one that was dialed, or one that the connection shows and the peer says it listens at.
+// An address that a router translates has ports of other machines.
 import type { Connection } from '@libp2p/interface';
 import type { Multiaddr } from '@multiformats/multiaddr';
 import type { PeerId } from '../ports/transport.ts';
@@ -8,7 +8,7 @@ const ipOf = (address: Multiaddr): string | undefined =>
   address.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value;
 
 export class ListenAddresses {
-  /** Of who is connected, the IP addresses that it says it listens at. */
+  /** By connected peer: the IP addresses that it says it listens at. */
   readonly #byPeer = new Map<PeerId, string[]>();
 
   /** A connected peer says that it listens there. */
@@ -19,7 +19,7 @@ export class ListenAddresses {
     );
   }
 
-  /** @param connections with that peer. @returns an IP address; undefined where none is certain to be its own */
+  /** @param connections with that peer. @returns an IP address; undefined if none is certain to be its own */
   hostOf(peer: PeerId, connections: readonly Connection[]): string | undefined {
     const dialed = connections.find(({ direction }) => direction === 'outbound');
     if (dialed !== undefined) return ipOf(dialed.remoteAddr);

@@ -1,10 +1,10 @@
-// Members on the same local network find each other by multicast DNS (RFC 6762), as libp2p describes it, under a name made of the
-// swarm's id. Everybody answers, to all; so who is not alone does not ask. What is found is a hint: a dial proves who is there.
+// Members on the same local network find each other by multicast DNS (RFC 6762), as libp2p describes it, under a name derived from the
+// swarm's id. All members answer, to all; so a member with connections does not query. A result is a hint: a dial proves the identity.
 import { type MulticastDNSComponents, mdns } from '@libp2p/mdns';
 
 const TAG_HEX = 16;
 
-/** The part of the library's object that asks, which its type does not show. */
+/** The query method of the library's object, which its type does not have. */
 interface Asking {
   mdns?: { query(query: { questions: { name: string; type: 'PTR' }[] }): void };
 }
@@ -19,7 +19,7 @@ export interface LocalNetworkOptions {
   found(peer: string, address: string): void;
 }
 
-/** Everybody has it, and means another machine by it. */
+/** Every machine has this address, and means itself by it. */
 const isLoopback = (address: string): boolean => address.startsWith('/ip4/127.') || address.startsWith('/ip6/::1/');
 
 /** A service of a libp2p host. */
@@ -29,7 +29,7 @@ export class LocalNetwork {
 
   constructor(components: MulticastDNSComponents, { swarmId, found }: LocalNetworkOptions) {
     this.#tag = `_kalos-${swarmId.slice(0, TAG_HEX)}._tcp.local`;
-    // Timers of its own would ask for ever.
+    // The library's own timers would query for ever.
     this.#discovery = mdns({ serviceTag: this.#tag, interval: 2 ** 31 - 1 })(components);
     this.#discovery.addEventListener('peer', ({ detail }) => {
       const { id, multiaddrs } = detail as unknown as Answer;
@@ -45,7 +45,7 @@ export class LocalNetwork {
     return (this.#discovery as unknown as { stop(): Promise<void> }).stop();
   }
 
-  /** Asks who of the swarm is there. */
+  /** Queries for members of the swarm. */
   ask(): void {
     this.#discovery.mdns?.query({ questions: [{ name: this.#tag, type: 'PTR' }] });
   }

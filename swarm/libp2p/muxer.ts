@@ -1,14 +1,14 @@
-// Yamux as it is used here: what each protocol costs is counted, what the other side opens and sends has limits, and the receive
-// window is renewed when half of it is used, as the specification has it, not after every message, which would cost a packet each.
+// Yamux with three changes: traffic is counted by protocol, streams and bytes of the other side have limits, and the receive window is
+// renewed when half of it is used, as the specification says, and not after every message, which would cost a packet each.
 import type { MessageStream, Stream, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface';
 import type { Traffic } from '../ports/transport.ts';
 import { Budget, type BudgetKind } from './budgets.ts';
 import { remotePeers } from './greeting.ts';
 
-/** Said before a stream's protocol is agreed on. */
+/** Bytes before the protocol of a stream is negotiated. */
 const NEGOTIATION = 'negotiation';
 
-/** What libp2p's muxers do with a stream that the other side opened. */
+/** The method of libp2p's muxers for a stream that the other side opened. */
 interface AcceptsStreams {
   onRemoteStream(stream: Stream): void;
   maxEarlyStreams: number;
@@ -17,10 +17,10 @@ interface AcceptsStreams {
 /** `StreamState.Established` of @chainsafe/libp2p-yamux, which does not export it. */
 const ESTABLISHED = 3;
 
-/** Opened before this side is ready for them: a peer that has just been let in opens one of each protocol at once. */
+/** Streams opened before this side is ready: a newly admitted peer opens one of each protocol immediately. */
 const MAX_EARLY_STREAMS = 64;
 
-/** Where what arrives on a stream comes through. */
+/** The method that gets the data of a stream. */
 interface TakesData {
   onData(data: { byteLength: number }): void;
 }
@@ -45,7 +45,7 @@ function renewAtHalf(stream: Windowed): void {
 
 export class Meter {
   readonly #sent = new Map<string, Traffic>();
-  /** Told of a peer whose connection is cut off because too much came over it. */
+  /** Called for a peer whose connection is closed because it exceeded a limit. */
   onFlood: (peer: string, kind: BudgetKind) => void = () => undefined;
 
   /** Copies; by protocol. */
@@ -75,12 +75,12 @@ export class Meter {
   #watch(muxer: StreamMuxer, connection: MessageStream): StreamMuxer {
     const create = muxer.createStream.bind(muxer);
     muxer.createStream = async (options) => this.#counted(await create(options));
-    // Not by a listener: streams that come early wait for the first one, which is to be the connection's.
+    // Not by a listener: early streams wait for the first listener, which must be the connection's.
     const accepts = muxer as StreamMuxer & AcceptsStreams;
     const accept = accepts.onRemoteStream.bind(muxer);
     const nowMs = (): number => performance.now();
     accepts.maxEarlyStreams = MAX_EARLY_STREAMS;
-    // A connection without its muxer is of no use, and would look as if it were.
+    // A connection without its muxer is useless, but would look usable.
     const abort = muxer.abort.bind(muxer);
     muxer.abort = (error) => {
       abort(error);

@@ -1,12 +1,12 @@
-// Work that comes in heaps is done in portions: promises alone never let the event loop turn, and everything else would wait.
+// Splits bursts of work into portions: promises alone never return to the event loop, and all other work would wait.
 
 const PORTION_MS = 10;
 
 export class Pacer {
-  /** When the loop last turned, as far as is known here. */
+  /** When the last turn of the event loop began, as far as known. */
   #turnedMs = Number.NEGATIVE_INFINITY;
 
-  /** Lets others have their turn where the portion is done. */
+  /** Returns to the event loop if the portion is used up. */
   async pause(): Promise<void> {
     if (performance.now() - this.#turnedMs < PORTION_MS) return;
     await new Promise((resolve) => setImmediate(resolve));

@@ -1,17 +1,17 @@
-// One-way messages that wait to be sent: a queue for each peer and protocol, and the one long-lived stream that carries them. Messages are best
-// effort: what does not fit, or meets a peer that is gone or too slow, is dropped.
+// Queues of one-way messages: one for each peer and protocol, with the long-lived stream that carries them. Messages are best effort: one that
+// does not fit, or whose receiver is disconnected or too slow, is dropped.
 import type { Stream } from '@libp2p/interface';
 import { lpStream } from '@libp2p/utils';
 import type { PeerId } from '../ports/transport.ts';
 
-/** Messages that wait for a stream to open or drain; beyond it they are dropped. */
+/** Messages that wait for a stream to open or drain; beyond this they are dropped. */
 const MAX_QUEUED = 256;
 const WRITE_TIMEOUT_MS = 4_000;
 
 interface Queue {
   waiting: Uint8Array[];
   draining: boolean;
-  /** The writer is made once a stream: each wrapping of a stream adds listeners to it. */
+  /** One writer a stream: each wrapper of a stream adds listeners to it. */
   open: { stream: Stream; writer: ReturnType<typeof lpStream<Stream>> } | undefined;
 }
 
@@ -19,7 +19,7 @@ export class SendQueues {
   readonly #openStream: (peer: PeerId, protocol: string) => Promise<Stream>;
   readonly #queues = new Map<PeerId, Map<string, Queue>>();
 
-  /** @param openStream to a peer that is connected; fails where it is not */
+  /** @param openStream opens a stream to a connected peer; fails if it is not connected */
   constructor(openStream: (peer: PeerId, protocol: string) => Promise<Stream>) {
     this.#openStream = openStream;
   }
@@ -53,7 +53,7 @@ export class SendQueues {
     }
   }
 
-  /** It is not connected any more. */
+  /** The peer is no longer connected. */
   forget(peer: PeerId): void {
     this.#queues.delete(peer);
   }

@@ -1,5 +1,5 @@
-// The Transport port on libp2p: one-way messages over one long-lived stream a peer and protocol (send-queues.ts), requests over a
-// stream each, topics over gossipsub with our verdict before anything is passed on.
+// The Transport port on libp2p: one-way messages over one long-lived stream a peer and protocol (send-queues.ts), requests over a stream
+// each, topics over gossipsub with our verdict before a message is forwarded.
 import { TopicValidatorResult } from '@chainsafe/libp2p-gossipsub';
 import type { Connection, Ed25519PrivateKey, PeerId as Libp2pPeerId, Stream } from '@libp2p/interface';
 import { peerIdFromString } from '@libp2p/peer-id';
@@ -34,7 +34,7 @@ export interface Libp2pTransportOptions {
   listen: readonly string[];
   announce: readonly string[];
   swarmId: string;
-  /** Of 32 bytes, the newest first; none where the swarm has no network key. */
+  /** 32 bytes each, the newest first; none if the swarm has no network key. */
   networkKeys: readonly Uint8Array[];
   dhtProtocol: string;
   /** Whether members on the local network find each other. */
@@ -50,7 +50,7 @@ const ANSWER_TIMEOUT_MS = 15_000;
 const DIAL_TIMEOUT_MS = 5_000;
 const FIND_PEER_TIMEOUT_MS = 5_000;
 
-/** What is invalid counts as much as so many messages: no honest peer passes it on. */
+/** An invalid message costs as much as this many valid ones: no honest peer forwards it. */
 const INVALID_COST = 100;
 
 const VERDICTS: Record<Verdict, TopicValidatorResult> = {
@@ -59,12 +59,12 @@ const VERDICTS: Record<Verdict, TopicValidatorResult> = {
   reject: TopicValidatorResult.Reject,
 };
 
-/** gossipsub takes this option for one message; its published type does not tell. */
+/** gossipsub accepts this option for one message; its published type does not have it. */
 interface PublishesAsAsked {
   publish(topic: string, data: Uint8Array, options: { floodPublish: boolean }): Promise<unknown>;
 }
 
-/** What gossipsub does with all that comes from a peer. */
+/** gossipsub's handler of all that comes from a peer. */
 interface HandlesRpcs {
   handleReceivedRpc(from: Libp2pPeerId, rpc: { messages?: unknown[] }): Promise<void>;
 }
@@ -134,20 +134,20 @@ export class Libp2pTransport implements Transport {
     }
   }
 
-  /** Who asked too much is not let in for a while, whatever it shows. */
+  /** A peer that exceeded its budget is not admitted for some time, whatever certificate it has. */
   #greeter(handlers: TransportHandlers): Greeter {
     return {
       hello: (to) => handlers.hello(to),
       welcome: async (from, hello) =>
         this.#budgets.isBarred(from)
-          ? { admitted: false, answer: undefined, reason: 'it asked too much of this agent a moment ago' }
+          ? { admitted: false, answer: undefined, reason: 'it exceeded this agent’s request limit' }
           : handlers.welcome(from, hello),
       accept: (from, answer) => handlers.accept(from, answer),
       settle: (from, answer) => handlers.settle(from, answer),
     };
   }
 
-  /** Gossip within a budget, and with a pause for others in between; and who floods a connection is remembered. */
+  /** Limits gossip to a budget, with pauses for other work; a peer that floods a connection is barred. */
   #guard(host: Host): void {
     const gossip = host.services.pubsub as unknown as HandlesRpcs;
     const handle = gossip.handleReceivedRpc.bind(gossip);
@@ -174,7 +174,7 @@ export class Libp2pTransport implements Transport {
 
   publish(topic: string, bytes: Uint8Array, urgent = false): void {
     const pubsub = this.#started?.services.pubsub as PublishesAsAsked | undefined;
-    pubsub?.publish(topic, bytes, { floodPublish: urgent }).catch(() => undefined); // best effort: pulls repair what is lost
+    pubsub?.publish(topic, bytes, { floodPublish: urgent }).catch(() => undefined); // best effort: pulls repair losses
   }
 
   // One-way messages
@@ -232,7 +232,7 @@ export class Libp2pTransport implements Transport {
     }
   }
 
-  /** One request, one answer, then one byte that says whether it is an answer or a refusal. */
+  /** One request, one answer, then one byte: 1 for an answer, 0 for a refusal. */
   async #answer(stream: Stream, connection: Connection, protocol: string, handlers: TransportHandlers): Promise<void> {
     if (!this.#budgets.spend(connection.remotePeer.toString(), 'requests')) return stream.abort(new Error('too many requests'));
     const signal = AbortSignal.timeout(ANSWER_TIMEOUT_MS);
@@ -268,7 +268,7 @@ export class Libp2pTransport implements Transport {
   }
 
   disconnect(peer: PeerId): void {
-    this.#cutOff(peer, 'no member any more');
+    this.#cutOff(peer, 'no longer a member');
   }
 
   #cutOff(peer: PeerId, reason: string): void {
@@ -326,16 +326,17 @@ export class Libp2pTransport implements Transport {
   }
 }
 
-/** Why a dial failed: for the ways that were tried, what their errors say, and which kind of failure that is. */
+/** Why a dial failed: the texts of the errors of all attempts, and their kind. */
 function dialFailure(error: Error): TransportError {
   const causes = error instanceof AggregateError ? error.errors.map((one: Error) => one.message) : [error.message];
   const text = [...new Set(causes)].join('; ');
   const denied = causes.find((cause) => cause.includes(DENIED));
   if (denied !== undefined) return new TransportError('denied', denied.slice(denied.indexOf(DENIED) + DENIED.length));
-  if (causes.every((cause) => cause.includes('ECONNREFUSED'))) return new TransportError('refused', 'nobody listens there');
+  if (causes.every((cause) => cause.includes('ECONNREFUSED')))
+    return new TransportError('refused', 'connection refused: nothing listens there');
   if (/protocol selection|unsupported protocol/i.test(text))
-    return new TransportError('denied', `it is of another swarm, or of another version of KALOS (${text})`);
+    return new TransportError('denied', `it has another swarm or KALOS version (${text})`);
   if (/pre-shared|nonce|psk|EOF|unexpected end|reset|closed/i.test(text))
-    return new TransportError('unreachable', `${text} (is it of another swarm, or is the network key another?)`);
+    return new TransportError('unreachable', `${text} (another swarm, or another network key?)`);
   return new TransportError('unreachable', text);
 }

@@ -1,10 +1,10 @@
-// How old a status grows before it is said again, and before its silence is doubted.
+// The age at which a status is sent again, and the silence after which its member is suspected.
 
-/** A calm status is sent again when it is this old: 30 s, and in proportion longer where there are more than a hundred, so that what each hears stays the same. */
+/** A calm status is sent again at this age: 30 s, and proportionally longer with more than a hundred members, so that traffic stays constant. */
 const STATUS_AGE_MS = 30_000;
 const MANY_MEMBERS = 100;
 const OLDEST_STATUS_MS = 300_000;
-/** So many statuses may be missed before a peer is doubted though nobody says that it is gone. */
+/** After this many missed statuses a member is suspected even if no observer reports it. */
 const MISSED_STATUSES = 3;
 
 export function statusAgeMs(members: number): number {

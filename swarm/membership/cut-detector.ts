@@ -1,5 +1,6 @@
 // The verdicts on members (Rapid's multi-process cut detection): L alerts of its observers make a member `unreachable`, and H of them, stable,
-// make it `down`. Members that fail together are cut together. What this agent sees itself makes a member `unreachable` for this agent at once.
+// make it `down`. Members that fail together are cut together. What this agent sees itself makes a member `unreachable` for this agent only,
+// and immediately.
 import type { PeerId } from '../ports/transport.ts';
 import { LONG_ALERT_MS } from './damped-alert.ts';
 import type { FailureDetector } from './failure-detector.ts';
@@ -7,9 +8,9 @@ import { type Liveness, postponed } from './liveness.ts';
 import type { Member, MemberState, MemberTable } from './member-table.ts';
 import type { Counted, ReportTable, Voice } from './report-table.ts';
 
-/** Silence that H observers agree on for so long makes a member `down`. If its machine refuses connections, it is `down` at once. */
+/** Silence that H observers agree on for this long makes a member `down`. If its machine refuses connections, it is `down` immediately. */
 const DOWN_AFTER_MS = LONG_ALERT_MS;
-/** A verdict waits so long for other members whose observers do not agree yet, so that members that fail together are cut together. */
+/** A verdict waits this long for other members whose observers do not agree yet, so that members that fail together are cut together. */
 const BATCH_PATIENCE_MS = 10_000;
 const MAX_ROUNDS = 4;
 

@@ -1,32 +1,32 @@
-// An observer's alert about one member, damped: it is retracted the slower, the more often and the longer there was one, so that a member that
-// comes and goes does not make the views of all others come and go (route flap damping, RFC 2439, by count instead of by penalty).
+// An observer's damped alert about one member: the more alerts there were, and the longer they lasted, the slower it is retracted. So a member
+// that flaps does not make the views of all others flap (route flap damping, RFC 2439, by count instead of by penalty).
 import type { AlertKind } from './report.ts';
 
 /** An alert whose retraction takes longer than this becomes `flapping` first. */
 const SLOW_MS = 1_000;
-/** Answers in a row that retract an alert that was a short one. */
+/** Answers in a row that retract a short alert. */
 const ANSWERS_TO_TRUST = 3;
 const MAX_ANSWERS_TO_TRUST = 50;
-/** An alert that lasted as long as this made its subject `down`: it is retracted after so long a time of answers, and twice as long each time again. */
+/** An alert of this length made its subject `down`: it is retracted after this long a time of answers, doubled with each further alert. */
 export const LONG_ALERT_MS = 5_000;
 const LONG_HOLD_MS = 5_000;
 const MAX_HOLD_MS = 20_000;
 const FLAPS_FORGOTTEN_MS = 600_000;
 
-/** What an answer did to the alert. */
+/** The effect of an answer on the alert. */
 export type Retraction = 'none' | 'milder' | 'short' | 'long';
 
 export class DampedAlert {
   kind: AlertKind | undefined;
   #raisedMs = 0;
-  /** Answers in a row, and when the first of them came. */
+  /** Answers in a row, and the time of the first one. */
   #answers = 0;
   #answersSinceMs = 0;
   #shortFlaps = 0;
   #longFlaps = 0;
   #flappedMs = Number.NEGATIVE_INFINITY;
 
-  /** @returns whether that is news: `refused` is not made `silent` again. */
+  /** @returns whether that is a change: `refused` does not become `silent` again. */
   raise(kind: AlertKind, nowMs: number): boolean {
     this.#answers = 0;
     if (this.kind === kind || (this.kind === 'refused' && kind === 'silent')) return false;
@@ -35,7 +35,7 @@ export class DampedAlert {
     return true;
   }
 
-  /** Whether it has been there for so long that its subject is unlikely to answer soon. */
+  /** Whether it has lasted so long that its subject is unlikely to answer soon. */
   isOld(nowMs: number): boolean {
     return this.kind !== undefined && nowMs - this.#raisedMs > 2 * LONG_ALERT_MS;
   }
@@ -45,7 +45,7 @@ export class DampedAlert {
     this.#answers = 0;
   }
 
-  /** A probe was answered. @returns what became of the alert: `short` and `long`, as long as it was, where it is retracted */
+  /** A probe was answered. @returns the effect on the alert; `short` or `long`, by its length, if it is retracted */
   answered(nowMs: number): Retraction {
     if (this.#answers++ === 0) this.#answersSinceMs = nowMs;
     if (this.kind === undefined) return 'none';

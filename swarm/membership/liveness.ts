@@ -57,14 +57,14 @@ export class Liveness {
     this.#lostMs.delete(peer);
   }
 
-  /** The members that have been silent for too long. It also computes when the next one could be, and looks at nobody before that. */
+  /** The members that have been silent for too long. It also computes when the next one could be, and checks no member before that. */
   silent(nowMs: number): Member[] {
     if (nowMs < this.#silentMs) return [];
-    const mostMs = silenceMs(this.#members.size);
+    const maxMs = silenceMs(this.#members.size);
     const alive = this.#members.all().filter(({ peer, state }) => state === 'alive' && peer !== this.#self);
-    const silent = alive.filter(({ heardMs }) => nowMs - heardMs > mostMs);
-    const earliestMs = alive.reduce((ms, { heardMs }) => (nowMs - heardMs > mostMs ? ms : Math.min(ms, heardMs)), nowMs);
-    this.#silentMs = earliestMs + mostMs;
+    const silent = alive.filter(({ heardMs }) => nowMs - heardMs > maxMs);
+    const earliestMs = alive.reduce((ms, { heardMs }) => (nowMs - heardMs > maxMs ? ms : Math.min(ms, heardMs)), nowMs);
+    this.#silentMs = earliestMs + maxMs;
     return silent;
   }
 
@@ -76,6 +76,6 @@ export class Liveness {
 }
 
 /** Later by so much, but not later than a limit, by default now: a loss in the future would outlast every sign of life. */
-export function postponed(ms: number, byMs: number, nowMs: number, mostMs = nowMs): number {
-  return Math.max(ms, Math.min(mostMs, ms + byMs));
+export function postponed(ms: number, byMs: number, nowMs: number, maxMs = nowMs): number {
+  return Math.max(ms, Math.min(maxMs, ms + byMs));
 }

@@ -85,7 +85,7 @@ export class MemberTable {
     this.#observers.clear();
   }
 
-  /** Who belongs, in the order of the table. */
+  /** The members, in the order of the table. */
   get peers(): readonly PeerId[] {
     this.#peers ??= this.present().map(({ peer }) => peer);
     return this.#peers;

@@ -1,6 +1,6 @@
 // The members and their states, after Rapid (Suresh et al. 2018): each member has observers that probe it (failure-detector.ts), and an observer
 // reports the members that it cannot reach. L reports make a member `unreachable`, H of them, stable, make it `down` (cut-detector.ts).
-// On what an agent sees itself, above all a closed connection (liveness.ts), it acts at once, and for itself only.
+// On what an agent sees itself, above all a closed connection (liveness.ts), it acts immediately, and for itself only.
 import type { PeerId } from '../ports/transport.ts';
 import type { BaseInput, Core, Effect, Instant } from '../runtime/effects.ts';
 import { CutDetector } from './cut-detector.ts';
@@ -23,7 +23,7 @@ export type MembershipInput =
   | { kind: 'start'; members: readonly PeerId[] }
   /** `added` and `removed`: by the roster. `heard`: something came from it; `spoke`: a status came that it signed so long ago, whoever brought it. */
   | { kind: 'added' | 'removed' | 'connected' | 'disconnected' | 'heard' | 'left'; peer: PeerId }
-  /** A request waits for an answer of it: it is probed at once, whether or not this agent observes it. */
+  /** A request waits for an answer of it: it is probed immediately, whether or not this agent observes it. */
   | { kind: 'doubted'; peer: PeerId }
   | { kind: 'spoke'; peer: PeerId; ageMs: number }
   | { kind: 'dialed'; peer: PeerId; outcome: DialOutcome }
@@ -115,7 +115,7 @@ export class Membership implements Core<MembershipInput, Probe, MembershipNotice
     this.#cuts.postpone(lateMs, LATE_MS, nowMs);
   }
 
-  // Who belongs
+  // The set of members
 
   #other(peer: PeerId): Member | undefined {
     return peer === this.#self ? undefined : this.members.get(peer);

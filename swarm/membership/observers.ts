@@ -1,18 +1,18 @@
-// Who watches whom: K observers per member, chosen by rendezvous hashing (Thaler & Ravishankar 1998), so that
-// every peer computes the same ones from the same roster and a change of one member moves few of them.
+// The observers of each member: K, chosen by rendezvous hashing (Thaler & Ravishankar 1998), so that every peer computes the same ones from
+// the same roster, and a change of one member moves few of them.
 import type { PeerId } from '../ports/transport.ts';
 
-/** Observers per member at most; a smaller swarm has all the others. */
+/** The most observers of a member; in a smaller swarm all others observe it. */
 export const MAX_OBSERVERS = 7;
 
 export function observersOf(subject: PeerId, members: readonly PeerId[]): PeerId[] {
   return drawnBy('observer', subject, members, MAX_OBSERVERS);
 }
 
-/** As many members as asked for, drawn by whose they are to be and for what: the same for everybody who knows the same members. */
+/** Draws members by owner and purpose: all that know the same members draw the same ones. */
 export function drawnBy(purpose: string, owner: PeerId, members: readonly PeerId[], count: number): PeerId[] {
   const salt = hashOf(`${purpose} ${owner}`);
-  /** The heaviest so far, in order. */
+  /** The heaviest so far, sorted. */
   const drawn: { peer: PeerId; weight: number }[] = [];
   for (const peer of members) {
     if (peer === owner) continue;
@@ -32,7 +32,7 @@ function isHeavier(peer: PeerId, weight: number, than: { peer: PeerId; weight: n
   return weight > than.weight || (weight === than.weight && peer < than.peer);
 }
 
-/** Of peers that come again and again: bounded. */
+/** A bounded cache. */
 const hashes = new Map<PeerId, number>();
 const MAX_HASHES = 20_000;
 
@@ -46,7 +46,7 @@ function knownHashOf(peer: PeerId): number {
   return hash;
 }
 
-/** Of all members those whose observer `self` is: each is weighed until as many as observe it weigh more, so that it costs little more than looking at each once. */
+/** The members that `self` observes. For each one, the search stops once enough other members weigh more than `self`, so that it is cheap. */
 export function observedBy(self: PeerId, members: readonly PeerId[]): PeerId[] {
   const others = members.filter((peer) => peer !== self);
   if (others.length <= MAX_OBSERVERS) return others;
@@ -66,7 +66,7 @@ export function observedBy(self: PeerId, members: readonly PeerId[]): PeerId[] {
   });
 }
 
-/** FNV-1a. A peer can choose its key, and with it its observers, under any hash: what protects against that is how many there are. */
+/** FNV-1a. A peer can choose its key, and with it its observers, under any hash: the protection against that is the number of observers. */
 export function hashOf(text: string): number {
   let hash = 0x811c9dc5;
   for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);

@@ -1,4 +1,4 @@
-// A probe on the wire: one byte that says which, and a token of four that its answer repeats.
+// A probe on the wire: one byte for its kind, and a token of four bytes that the answer repeats.
 export interface Probe {
   kind: 'ping' | 'pong';
   token: number;
@@ -13,7 +13,7 @@ export function encodeProbe({ kind, token }: Probe): Uint8Array {
   return new Uint8Array(bytes.buffer);
 }
 
-/** Undefined where it is malformed. */
+/** Undefined if malformed. */
 export function decodeProbe(bytes: Uint8Array): Probe | undefined {
   const kind = bytes[0];
   if (bytes.length !== PROBE_BYTES || kind === undefined || kind > 1) return undefined;

@@ -1,22 +1,22 @@
-// What all observers say, looked up both ways: by who says it, and by whom it is about.
+// The reports of all observers, by observer and by subject.
 import type { PeerId } from '../ports/transport.ts';
 import type { AlertKind, Alerts } from './report.ts';
 
 const NO_ALERTS: Alerts = new Map();
 
-/** How many observers say something of a member; each figure with those of the ones after it. */
+/** How many observers have an alert about a member; each figure includes the figures after it. */
 export interface Counted {
-  /** By those who say so themselves. */
+  /** Alerts in reports, without those that are assumed of observers that are down. */
   explicit: number;
-  /** That something is wrong. */
+  /** Any alert. */
   alerts: number;
-  /** That it does not answer now. */
+  /** It does not answer now. */
   silent: number;
-  /** That its machine says that nobody listens. */
+  /** Its machine refuses connections. */
   refused: number;
 }
 
-/** Whether an observer's word counts: its own, one that is heard, or one that cannot speak any more. */
+/** How an observer's report counts: this agent itself, one that is alive, or one that is down. */
 export type Voice = 'own' | 'heard' | 'gone';
 
 export class ReportTable {
@@ -27,7 +27,7 @@ export class ReportTable {
     return this.#reports.get(observer) ?? NO_ALERTS;
   }
 
-  /** Undefined where nobody accuses it. */
+  /** Undefined if no observer accuses it. */
   accusersOf(peer: PeerId): ReadonlySet<PeerId> | undefined {
     return this.#accusers.get(peer);
   }
@@ -40,7 +40,7 @@ export class ReportTable {
     return this.#reports.get(observer)?.get(peer);
   }
 
-  /** An observer's newest report takes the place of the one before. */
+  /** An observer's newest report replaces its previous one. */
   set(observer: PeerId, alerts: Alerts): void {
     for (const peer of this.by(observer).keys()) {
       const accusers = this.#accusers.get(peer);
@@ -56,7 +56,7 @@ export class ReportTable {
     }
   }
 
-  /** What a peer said, and what was said of it, counts no more. */
+  /** The reports of a peer, and the alerts about it, no longer count. */
   forget(peer: PeerId): void {
     this.set(peer, NO_ALERTS);
     for (const observer of [...(this.#accusers.get(peer) ?? [])]) {
@@ -66,7 +66,10 @@ export class ReportTable {
     }
   }
 
-  /** What distinct observers say who live and are believed; and with two at least, or the only one left, those count that cannot speak any more. @param k how many each observes, about */
+  /**
+   * Counts observers that are alive and credible. With at least two of these, or the only one left, observers that are down count too.
+   * @param k how many members each observes, about
+   */
   count(peer: PeerId, observersOf: () => Iterable<PeerId>, voiceOf: (observer: PeerId) => Voice, k: number): Counted {
     if (!this.#accusers.has(peer)) return { explicit: 0, alerts: 0, silent: 0, refused: 0 };
     const said = { silent: 0, refused: 0, flapping: 0 };
@@ -92,7 +95,7 @@ export class ReportTable {
     };
   }
 
-  /** One that accuses many, mostly such as nobody else accuses, or most of whom nobody else accuses, is more likely cut off itself. */
+  /** An observer that is alone with most of its many accusations is more likely disconnected itself. */
   isDoubted(observer: PeerId, k: number): boolean {
     const alerts = this.by(observer);
     if (alerts.size < 2) return false;

@@ -1,16 +1,16 @@
-// An observer's report: whom of those that it watches it cannot reach now, and how it knows. One newest report of each
-// observer counts, so that what is retracted is simply no longer in it. CBOR [version, [[key (32 B), kind], …]].
+// An observer's report: the members that it observes and cannot reach now, with the kind of alert. Only the newest report of an observer
+// counts, so that a retracted alert is simply absent. CBOR [version, [[key (32 B), kind], …]].
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../dissemination/cbor.ts';
 import { type Crypto, PEER_KEY_BYTES } from '../ports/crypto.ts';
 import type { PeerId } from '../ports/transport.ts';
 
 const REPORT_VERSION = 1;
-/** Of a rack that is lost an observer watches a few; who accuses more than this is not believed anyway. */
+/** Of a lost rack an observer watches only a few members; a report with more alerts than this is not credible. */
 export const MAX_ALERTS = 256;
 
-/** `refused`: the machine answers, and says that nobody listens. `silent`: nothing answers. */
-/** `flapping`: it answers again, and is not believed yet: no reason to hold it for down. By position; append only. */
+/** `refused`: the machine refuses connections. `silent`: nothing answers. */
+/** `flapping`: it answers again, but its alert is not retracted yet: no reason to consider it down. By position; append only. */
 export type AlertKind = 'silent' | 'refused' | 'flapping';
 const KINDS: readonly AlertKind[] = ['silent', 'refused', 'flapping'];
 
@@ -37,7 +37,7 @@ export function encodeReport(crypto: Pick<Crypto, 'keyOf'>, alerts: Alerts): Uin
   return encodeCbor([REPORT_VERSION, listed.map(([peer, kind]) => [crypto.keyOf(peer), KINDS.indexOf(kind)])]);
 }
 
-/** Undefined where it is malformed. */
+/** Undefined if malformed. */
 export function decodeReport(crypto: Pick<Crypto, 'peerOf'>, payload: Uint8Array): Alerts | undefined {
   const wire = wireSchema.safeParse(decodeCbor(payload)).data;
   if (wire === undefined) return undefined;

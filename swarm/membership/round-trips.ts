@@ -4,7 +4,7 @@ const MIN_TIMEOUT_MS = 500;
 const MAX_TIMEOUT_MS = 3_000;
 /** Before the first round trip was measured. */
 const FIRST_TIMEOUT_MS = 1_500;
-/** The outcome of so many probes is remembered. */
+/** The outcome of this many probes is remembered. */
 const KEPT_PROBES = 32;
 
 export class RoundTrips {
@@ -20,7 +20,7 @@ export class RoundTrips {
     return { probes, share: probes === 0 ? 0 : this.#inTime.filter((inTime) => !inTime).length / probes };
   }
 
-  /** How long an answer is waited for. */
+  /** The time-out of a probe. */
   get timeoutMs(): number {
     if (this.rttMs === undefined) return FIRST_TIMEOUT_MS;
     return Math.min(MAX_TIMEOUT_MS, Math.max(MIN_TIMEOUT_MS, this.rttMs + 4 * this.#variationMs));

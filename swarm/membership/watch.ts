@@ -1,21 +1,21 @@
-// One observer's watch over one member: when it is probed, which answers are waited for, and that two misses raise an alert.
-// What the probes measure is in round-trips.ts, when an alert is retracted in damped-alert.ts.
+// One observer's watch over one member: when it is probed, and which answers are awaited; two misses raise an alert. Measurements are in
+// round-trips.ts, the retraction of alerts in damped-alert.ts.
 import { DampedAlert } from './damped-alert.ts';
 import type { AlertKind } from './report.ts';
 import { RoundTrips } from './round-trips.ts';
 
-/** A member from which nothing came for so long is probed. */
+/** A member that sent nothing for this long is probed. */
 export const PROBE_EVERY_MS = 3_000;
-/** While it answers again, but is not believed yet. */
+/** The interval while it answers again and its alert is not retracted yet. */
 const PROBE_QUICKLY_MS = 200;
 const PROBE_ALERTED_MS = 1_000;
 const PROBE_LONG_ALERTED_MS = 3_000;
-/** Answers to so many probes are still recognised when they come late. */
+/** Late answers to this many probes are still recognised. */
 const MAX_OUT = 4;
 const MISSES_TO_ALERT = 2;
 
 export class Watch {
-  /** When it is to be probed next, or an answer is too late. */
+  /** When the next probe is due, or an answer is too late. */
   dueMs: number;
   readonly alert = new DampedAlert();
   readonly roundTrips = new RoundTrips();
@@ -46,7 +46,7 @@ export class Watch {
     this.dueMs = nowMs + this.roundTrips.timeoutMs;
   }
 
-  /** Something else came from it: no need to probe now, where nothing is doubted. But what comes does not show that anything gets there. */
+  /** Another message came from it: no probe is needed now, unless it is suspected. Such a message does not prove that ours arrive there. */
   heard(nowMs: number): void {
     if (this.isCalm && !this.#awaiting) this.dueMs = Math.min(nowMs, this.#roundTripMs + PROBE_EVERY_MS) + PROBE_EVERY_MS;
   }
@@ -56,7 +56,7 @@ export class Watch {
     if (this.isCalm && !this.#awaiting) this.dueMs = nowMs;
   }
 
-  /** This agent was late itself: that is not the other's silence. */
+  /** This agent was late itself: that does not count as silence of the other. */
   stretch(byMs: number): void {
     this.dueMs += byMs;
   }
@@ -72,7 +72,7 @@ export class Watch {
     return this.#missed >= MISSES_TO_ALERT && this.raise('silent', nowMs);
   }
 
-  /** @returns whether that is news. */
+  /** @returns whether that is a change. */
   raise(kind: AlertKind, nowMs: number): boolean {
     const isNews = this.alert.raise(kind, nowMs);
     if (isNews) this.dueMs = Math.max(this.dueMs, nowMs + PROBE_QUICKLY_MS);
@@ -89,7 +89,7 @@ export class Watch {
     if (this.#awaiting) this.roundTrips.ended(true);
     this.#rest(nowMs);
     const retraction = this.alert.answered(nowMs);
-    // What was lost while it was gone says nothing of how it does now.
+    // Losses while it was unreachable say nothing about its state now.
     if (retraction === 'long') this.roundTrips.forgetLosses();
     return retraction !== 'none';
   }

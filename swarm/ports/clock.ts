@@ -9,8 +9,8 @@ export interface Clock {
   /** Wall-clock time in ms since the Unix epoch; may jump. For records people read, never for intervals. */
   wallMs(): number;
   /**
-   * Monotonic time in ms since the machine booted, suspensions included, so that it goes on over restarts of the agent and a machine
-   * that wakes knows how old its views are. For intervals and deadlines.
+   * Monotonic time in ms since the machine booted, suspensions included: it continues over restarts of the agent, and a machine that
+   * resumes knows how old its views are. For intervals and deadlines.
    */
   monotonicMs(): number;
   after(delayMs: number, run: () => void): Timer;

@@ -10,13 +10,13 @@ export interface Crypto {
   /** Signs with the agent's own key: 64 bytes. */
   sign(bytes: Uint8Array): Uint8Array;
   verify(peer: PeerId, bytes: Uint8Array, signature: Uint8Array): boolean;
-  /** When an X.509 certificate in PEM ends, wall clock; undefined where it is none. */
+  /** When an X.509 certificate in PEM ends, wall clock; undefined if it is not one. */
   certificateEndMs(pem: Uint8Array): number | undefined;
-  /** What an X.509 certificate (PEM or DER) is for: its DNS names, else its subject's; none where it is none. */
+  /** The names in an X.509 certificate (PEM or DER): its DNS names, else its subject's; empty if it is not a certificate. */
   certificateNames(certificate: Uint8Array): readonly string[];
   /** SHA-256 or its model: 32 bytes. */
   hash(bytes: Uint8Array): Uint8Array;
-  /** The 32-byte public key that a peer id stands for, or undefined where the id is malformed. */
+  /** The 32-byte public key of a peer id; undefined if the id is malformed. */
   keyOf(peer: PeerId): Uint8Array | undefined;
   peerOf(key: Uint8Array): PeerId | undefined;
 }

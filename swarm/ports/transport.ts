@@ -3,10 +3,10 @@
 /** A libp2p peer id in base58: an Ed25519 public key. */
 export type PeerId = string;
 
-/** What a receiver thinks of a gossiped message. `reject` also lowers the sender's score. */
+/** A receiver's verdict on a gossiped message. `reject` also lowers the sender's score. */
 export type Verdict = 'accept' | 'ignore' | 'reject';
 
-/** What a TCP connect to a port on a peer's host found. */
+/** The result of a TCP connect to a port on a peer's host. */
 export type PortState = 'open' | 'refused' | 'silent';
 
 /**
@@ -15,7 +15,10 @@ export type PortState = 'open' | 'refused' | 'silent';
  */
 export type HttpState = 'passed' | 'failed' | 'mute' | 'refused' | 'silent' | 'unknown';
 
-/** `down`: it is known to be, and was not asked. `refused`: the peer refuses to answer, or nobody listens where it was dialed. `denied`: one of the two did not let the other in. */
+/**
+ * `down`: known to be down, and not asked. `refused`: the peer refuses to answer, or nothing listens at its address. `denied`: one of the two
+ * did not admit the other.
+ */
 export type RequestFailure = 'unreachable' | 'down' | 'timeout' | 'refused' | 'denied' | 'too-large';
 
 export class TransportError extends Error {
@@ -26,24 +29,24 @@ export class TransportError extends Error {
   }
 }
 
-/** What came of one message of the exchange that every connection begins with. */
+/** The result of one message of the exchange that begins a connection. */
 export interface Admitted {
   admitted: boolean;
-  /** What to say to the other side; undefined where nothing is left to be said. */
+  /** The next message to the other side; undefined if the exchange is over. */
   answer: Uint8Array | undefined;
-  /** Why not, in words. */
+  /** Why it is not admitted, in words. */
   reason: string;
 }
 
-/** Judges who is let in: three messages on every new connection, before any protocol, topic or stream. */
+/** Decides on admission: three messages on every new connection, before any protocol, topic or stream. */
 export interface Greeter {
-  /** The dialer's first word. */
+  /** The dialer's first message. */
   hello(to: PeerId): Uint8Array;
   /** The listener's answer to it. */
   welcome(from: PeerId, hello: Uint8Array): Promise<Admitted>;
-  /** The dialer's last word. */
+  /** The dialer's last message. */
   accept(from: PeerId, answer: Uint8Array): Promise<Admitted>;
-  /** What the listener makes of that. */
+  /** The listener handles the dialer's last message. */
   settle(from: PeerId, answer: Uint8Array): Promise<Admitted>;
 }
 
@@ -56,9 +59,9 @@ export interface TransportHandlers extends Greeter {
   request(protocol: string, from: PeerId, bytes: Uint8Array): Promise<Uint8Array>;
   connected(peer: PeerId): void;
   disconnected(peer: PeerId): void;
-  /** A peer asked too much of this agent, and is cut off for a while. */
+  /** A peer exceeded a limit of this agent, and is disconnected for some time. */
   flooded(peer: PeerId, what: string): void;
-  /** Something on the local network says that this peer is there: a hint, and no more. The address is without the peer id. */
+  /** A peer was announced on the local network: only a hint. The address is without the peer id. */
   found(peer: PeerId, address: string): void;
 }
 
@@ -70,7 +73,7 @@ export interface TransportNames {
   requests: readonly string[];
 }
 
-/** What was sent of one protocol since the start, without the headers of lower layers. */
+/** What was sent with one protocol since the start, without the headers of lower layers. */
 export interface Traffic {
   bytes: number;
   writes: number;
@@ -80,29 +83,32 @@ export interface Transport {
   readonly self: PeerId;
   start(names: TransportNames, handlers: TransportHandlers): Promise<void>;
   stop(): Promise<void>;
-  /** Queues a message to all subscribers of a topic; never throws, gossip is best effort. What is urgent goes to all who are connected at once, not to a few who pass it on. */
+  /**
+   * Queues a message to all subscribers of a topic; never throws, gossip is best effort. Urgent ones go directly to all connected peers, not to
+   * a few that forward them.
+   */
   publish(topic: string, bytes: Uint8Array, urgent?: boolean): void;
   /** Queues a one-way message; dropped when the peer cannot be reached or is too slow. */
   send(peer: PeerId, protocol: string, bytes: Uint8Array): void;
   /** @throws TransportError */
   request(peer: PeerId, protocol: string, bytes: Uint8Array, timeoutMs: number): Promise<Uint8Array>;
-  /** Connects by TCP to a port on the host where `peer` answered a dial, or is seen and says that it listens (elsewhere: `silent`); sends nothing. */
+  /** Connects by TCP to a port on the host where `peer` answered a dial, or is connected from and says that it listens (else: `silent`); sends nothing. */
   probePort(peer: PeerId, port: number, timeoutMs: number): Promise<PortState>;
-  /** Asks there for a path by HTTP, and looks at the status. */
+  /** Sends a GET for a path there, and reads the status. */
   probeHttp(peer: PeerId, port: number, path: string, timeoutMs: number): Promise<HttpState>;
-  /** By protocol; empty where it is not counted. */
+  /** By protocol; empty if it is not counted. */
   traffic(): ReadonlyMap<string, Traffic>;
-  /** Closes whatever is open to a peer. */
+  /** Closes all connections with a peer. */
   disconnect(peer: PeerId): void;
   connectedPeers(): PeerId[];
-  /** Own addresses that a peer could dial, best first, with the peer id at the end. */
+  /** Addresses of this agent that a peer could dial, the best first, with the peer id at the end. */
   addresses(): string[];
-  /** Keys that keep noise away: the first to dial with, all of them understood. Nothing happens where it was started without any. */
+  /** Network keys: dials use the first, all are accepted. No effect if it was started without any. */
   useNetworkKeys(keys: readonly Uint8Array[]): void;
-  /** Asks who of the swarm is on the local network; answers come as `found`. */
+  /** Queries for members on the local network; answers come as `found`. */
   lookAround(): void;
   /** Connects to an address (a multiaddr with or without /p2p/…). @throws TransportError */
   dial(address: string): Promise<PeerId>;
-  /** Connects to a peer by id, asking the DHT where no address is known. @throws TransportError */
+  /** Connects to a peer by id; asks the DHT if no address is known. @throws TransportError */
   dialPeer(peer: PeerId, addressHint?: string): Promise<void>;
 }

@@ -1,13 +1,13 @@
-// How often an agent asks another member for its users, below what that one takes from any (swarm/libp2p/budgets.ts): so nobody who may
-// ask this agent has others cut it off, and each who asks has a turn, however many requests somebody else has waiting.
+// The rate of requests that an agent sends to another member for its users, below that member's limit (swarm/libp2p/budgets.ts). So no user
+// can get this agent disconnected, and each user has its share, however many requests another user has queued.
 import type { Clock, Timer } from '../ports/clock.ts';
 import { type PeerId, TransportError } from '../ports/transport.ts';
 import { FairQueue } from './fair-queue.ts';
 
-/** Half of what a member takes: the rest is for what the swarm itself asks. */
+/** Half of what a member accepts: the rest is for requests of the swarm itself. */
 export const A_SECOND = 5;
 export const AT_ONCE = 50;
-/** Of one who asks, at one member. */
+/** Queued requests of one user to one member. */
 export const MAX_WAITING = 100;
 const MAX_ASKERS = 200;
 const PERIOD_MS = 1_000 / A_SECOND;
@@ -32,7 +32,7 @@ export class Allowance {
     this.#clock = clock;
   }
 
-  /** Whether a member may be asked at once. */
+  /** Whether a request may be sent now. */
   take(peer: PeerId): boolean {
     const bucket = this.#bucketOf(peer);
     if (!bucket.waiting.isEmpty || bucket.left < 1) return false;
@@ -40,7 +40,7 @@ export class Allowance {
     return true;
   }
 
-  /** Until it is this asker's turn. @throws TransportError where that is not within the time, or too much of its own waits already. */
+  /** Waits for this user's turn. @throws TransportError if that is not within the time, or its queue is full. */
   turn(peer: PeerId, asker: string, withinMs: number): Promise<void> {
     const bucket = this.#bucketOf(peer);
     return new Promise((resolve, reject) => {
@@ -53,15 +53,12 @@ export class Allowance {
       const late = this.#clock.after(withinMs, () => {
         bucket.waiting.drop(asker, one);
         reject(
-          new TransportError(
-            'refused',
-            `not asked: this agent asks a member ${A_SECOND} times a second, and it was not its turn in time`,
-          ),
+          new TransportError('refused', `not asked: this agent’s limit of ${A_SECOND} requests a second to a member is used up`),
         );
       });
       if (bucket.waiting.add(asker, one)) return this.#schedule(bucket);
       late.cancel();
-      reject(new TransportError('refused', `not asked: ${MAX_WAITING} requests to it wait here already`));
+      reject(new TransportError('refused', `not asked: ${MAX_WAITING} requests to it are queued already`));
     });
   }
 
@@ -78,7 +75,7 @@ export class Allowance {
     return bucket;
   }
 
-  /** Those that are full again. */
+  /** Removes buckets that are full again. */
   #forget(nowMs: number): void {
     for (const [peer, { left, atMs, waiting }] of [...this.#buckets])
       if (waiting.isEmpty && left + (nowMs - atMs) / PERIOD_MS >= AT_ONCE) this.#buckets.delete(peer);

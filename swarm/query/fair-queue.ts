@@ -1,12 +1,12 @@
-// What waits, by who asked for it: whoever asks has a turn after one of each other, however much somebody has waiting.
+// A queue that serves its users in turn, one request each, however many requests one of them has queued.
 
 export class FairQueue<Item> {
-  /** Whose turn is next comes first. */
+  /** Users, the next one first. */
   readonly #byAsker = new Map<string, Item[]>();
   readonly #each: number;
   readonly #askers: number;
 
-  /** @param each that one asker may have waiting. @param askers that may wait. */
+  /** @param each the most requests of one user. @param askers the most users. */
   constructor(each: number, askers: number) {
     this.#each = each;
     this.#askers = askers;
@@ -24,7 +24,7 @@ export class FairQueue<Item> {
     return true;
   }
 
-  /** It had its turn, and is to have it again. */
+  /** Puts a user's request back at the front of its own queue. */
   back(asker: string, item: Item): void {
     this.#byAsker.set(asker, [item, ...(this.#byAsker.get(asker) ?? [])]);
   }

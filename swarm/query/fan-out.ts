@@ -1,5 +1,5 @@
-// Asks many peers the same thing and comes back as soon as all have answered, or the deadline has passed:
-// with what came, and for everyone who is missing, why.
+// Sends one request to many peers, and returns once all have answered or the deadline has passed: with the answers, and for each missing
+// peer the reason.
 import type { Clock } from '../ports/clock.ts';
 import { type PeerId, type Transport, TransportError } from '../ports/transport.ts';
 
@@ -11,15 +11,15 @@ export type Missing = { peer: PeerId; reason: string }[];
 
 export interface FanOutOptions {
   timeoutMs: number;
-  /** Of all answers together; when it is spent, nobody else is asked. */
+  /** The limit of all answers together; when it is used up, no other peer is asked. */
   maxBytes: number;
-  /** For whom: each has its turn where a member cannot be asked by all at once. */
+  /** The user, for a fair share of the requests to a member. */
   asker?: string;
   /** Each answer, as it comes. */
   take(peer: PeerId, body: Uint8Array, tookMs: number): void;
 }
 
-/** Why a member refuses is its own word, and anything at all may be in it. */
+/** The reason for a refusal comes from the member, and may contain anything. */
 function reasonOf({ code, message }: TransportError): string {
   return code === 'refused' && message !== '' ? message.slice(0, MAX_REASON_LENGTH).replace(/\p{C}/gu, ' ') : code;
 }
@@ -40,7 +40,7 @@ export async function fanOut(
     for (let peer = waiting.shift(); peer !== undefined; peer = waiting.shift()) {
       const leftMs = timeoutMs - (clock.monotonicMs() - startMs);
       if (leftBytes <= 0) {
-        missing.push({ peer, reason: 'not asked: the others sent too much' });
+        missing.push({ peer, reason: 'not asked: the answer size limit is used up' });
         continue;
       }
       try {

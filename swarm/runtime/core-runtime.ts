@@ -1,11 +1,11 @@
-// Carries out the effects of one core, in order: a `persist` is durable before anything after it happens.
+// Executes the effects of one core, in order: a `persist` is durable before any later effect.
 import { encodeCbor } from '../dissemination/cbor.ts';
 import type { Clock, Timer } from '../ports/clock.ts';
 import type { Store } from '../ports/store.ts';
 import type { PeerId } from '../ports/transport.ts';
 import type { BaseInput, Core, Effect, Instant } from './effects.ts';
 
-/** Batches that wait for a slow disk; beyond it peers' messages are dropped, as a network would. */
+/** Batches that wait for a slow disk; beyond this peers' messages are dropped, as a network would. */
 const MAX_WAITING_BATCHES = 1024;
 
 export interface CoreOutlets<Message, Notice> {
@@ -14,7 +14,7 @@ export interface CoreOutlets<Message, Notice> {
   send(to: PeerId, message: Message): void;
   broadcast(message: Message): void;
   notice(notice: Notice): void;
-  /** A disk that refuses a persist: the core must not go on as if it had succeeded. */
+  /** A disk refused a persist: the core must not continue as if it had succeeded. */
   failed(error: unknown): void;
 }
 
@@ -36,7 +36,7 @@ export class CoreRuntime<Input, Message, Notice, TimerId extends string = string
     this.#outlets = outlets;
   }
 
-  /** Steps the core at once; its effects follow those of earlier steps. */
+  /** Steps the core synchronously; its effects follow those of earlier steps. */
   post(input: Input | BaseInput<Message, TimerId>): void {
     if (this.#stopped) return;
     if (this.#waiting.length >= MAX_WAITING_BATCHES && (input as { kind?: string }).kind === 'message') {
@@ -56,7 +56,7 @@ export class CoreRuntime<Input, Message, Notice, TimerId extends string = string
     this.#waiting.length = 0;
   }
 
-  /** Runs synchronously until a persist must be awaited, then goes on from its completion. */
+  /** Runs synchronously until a persist must be awaited, then continues after its completion. */
   #drain(): void {
     this.#running = true;
     for (let batch = this.#waiting[0]; batch !== undefined && !this.#stopped; batch = this.#waiting[0]) {

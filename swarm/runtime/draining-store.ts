@@ -1,11 +1,11 @@
-// A store that closes last: operations that were begun before run to their end; later ones are never answered, as in a crash, which the
-// journal makes safe. So nothing that outlives a stop fails because its store is closed.
+// A store that closes last: earlier operations run to their end; later ones are never answered, as in a crash, which the journal makes safe.
+// So code that outlives a stop does not fail because its store is closed.
 import type { Clock } from '../ports/clock.ts';
 import type { RangeOptions, Store, StoreOperation } from '../ports/store.ts';
 
-/** By then the caller of an operation has begun its next one. */
+/** After this time the caller of an operation has begun its next one. */
 const SETTLED_AFTER_MS = 20;
-/** Operations that begin after this are not waited for. */
+/** Operations that begin after this are not awaited. */
 const DRAIN_WITHIN_MS = 5_000;
 
 export class DrainingStore implements Store {
@@ -59,7 +59,7 @@ export class DrainingStore implements Store {
   async #close(): Promise<void> {
     const untilMs = this.#clock.monotonicMs() + DRAIN_WITHIN_MS;
     for (let begun = -1; (begun !== this.#begun || this.#underWay > 0) && this.#clock.monotonicMs() < untilMs; ) {
-      if (this.#store.refusal !== undefined) break; // what waits for the disk is not waited for
+      if (this.#store.refusal !== undefined) break; // operations that wait for the disk are not awaited
       begun = this.#begun;
       await new Promise<void>((resolve) => this.#clock.after(SETTLED_AFTER_MS, resolve));
     }

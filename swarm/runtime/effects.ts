@@ -1,24 +1,24 @@
-// The language of protocol cores: `step(input, now)` returns effects as data, and a runtime carries them out.
+// The effects of protocol cores: `step(input, now)` returns them as data, and a runtime executes them.
 // Timers are data with an id and a token; setting an id again replaces it, and a stale token is ignored by the runtime.
 import type { PeerId } from '../ports/transport.ts';
 
 export interface Instant {
   /** Monotonic ms: for intervals. */
   monotonicMs: number;
-  /** Wall-clock ms since the epoch: for what is signed or shown. */
+  /** Wall-clock ms since the epoch: for data that is signed or shown. */
   wallMs: number;
 }
 
 export type Effect<Message, Notice, TimerId extends string = string> =
   | { kind: 'send'; to: PeerId; message: Message }
   | { kind: 'broadcast'; message: Message }
-  /** Finished before any later effect is carried out; the value is encoded as CBOR. */
+  /** Finished before any later effect is executed; the value is encoded as CBOR. */
   | { kind: 'persist'; key: string; value: unknown }
   | { kind: 'timer'; id: TimerId; afterMs: number }
   | { kind: 'cancel'; id: TimerId }
   | { kind: 'notice'; notice: Notice };
 
-/** What every core is fed besides inputs of its own. */
+/** The inputs of every core, besides its own. */
 export type BaseInput<Message, TimerId extends string = string> =
   | { kind: 'message'; from: PeerId; message: Message }
   | { kind: 'timer'; id: TimerId };

@@ -1,4 +1,4 @@
-// A wait for something that nobody announces, for as long as it may take.
+// Polls for a condition that has no event, without a time limit.
 import type { Clock } from '../ports/clock.ts';
 
 export async function until(clock: Clock, holds: () => boolean, withinMs: number, everyMs: number): Promise<void> {

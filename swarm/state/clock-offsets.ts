@@ -1,22 +1,22 @@
-// How far this machine's clock is from its peers': each status carries its sender's wall clock, and what is on its way for a
-// while can only look older. So the highest of a peer's recent offsets is the nearest to the truth, and the median of the
-// peers says who is off (the idea of Cristian 1989; a vote of clocks as in Marzullo's, without its intervals).
+// The offset of this machine's clock from its peers': each status carries its sender's wall clock, and a delay can only make it look older.
+// So the highest of a peer's recent offsets is the most accurate, and the median of the peers shows which clock is wrong (the idea of
+// Cristian 1989; a vote of clocks as in Marzullo's algorithm, without its intervals).
 import type { PeerId } from '../ports/transport.ts';
 
 /** Two periods of a calm status and a margin. */
 const WINDOW_MS = 65_000;
 const MAX_HEARD = 16;
-/** The median of so many is as good as that of all. */
+/** The median of this many peers is as good as that of all. */
 const MAX_PEERS = 64;
-/** With one peer alone nobody knows which of the two is off. */
+/** With one peer alone it is unknown which of the two clocks is wrong. */
 const MIN_PEERS = 2;
-/** The median is not made again more often than this. */
+/** The median is computed at most this often. */
 const GOOD_FOR_MS = 10_000;
-/** Clocks that differ by less are the same: what is dated by one is not worth correcting. */
+/** Smaller differences of clocks are not corrected. */
 const SAME_MS = 2_000;
 
 interface Heard {
-  /** What its clock is ahead of the one here that nobody sets: our own wall clock may be set at any time, and that changes nothing. */
+  /** How far its wall clock is ahead of our monotonic clock: our own wall clock may be set at any time without effect here. */
   aheadMs: number;
   atMs: number;
 }
@@ -24,15 +24,15 @@ interface Heard {
 export class ClockOffsets {
   readonly #heard = new Map<PeerId, Heard[]>();
   #droppedMs = Number.NEGATIVE_INFINITY;
-  /** The nearest of each peer, in order. */
+  /** The most accurate offset of each peer, sorted. */
   #judged: { nearest: readonly number[]; atMs: number } | undefined;
-  /** Asked for often: it stays while neither the peers' clocks nor our own have moved. */
+  /** A cache, valid while neither the peers' clocks nor our own have changed. */
   #corrected: { nearest: readonly number[]; baseMs: number; ms: number } | undefined;
 
   /**
    * @param theirMs the sender's wall clock, at arrival. @param nowMs monotonic.
-   * @param late for how long it may have waited on its way, and here before it was read, and this machine's wall clock: by so
-   * much its clock may look behind, and is not
+   * @param late the longest delay on the way and in this agent's queue, and this machine's wall clock: the sender's clock may look behind
+   * by this much without being so
    */
   heard(peer: PeerId, theirMs: number, nowMs: number, late = { byMs: 0, ourMs: theirMs }): void {
     let recent = this.#heard.get(peer);
@@ -47,7 +47,7 @@ export class ClockOffsets {
     recent.push({ aheadMs: theirMs - nowMs + Math.min(behindMs, late.byMs), atMs: nowMs });
   }
 
-  /** Makes room of those that were not heard for long; false where there are none. */
+  /** Removes peers that were silent for long; false if there are none. */
   #dropSilent(nowMs: number): boolean {
     if (nowMs - this.#droppedMs < GOOD_FOR_MS) return false;
     this.#droppedMs = nowMs;
@@ -60,15 +60,18 @@ export class ClockOffsets {
     this.#heard.delete(peer);
   }
 
-  /** Ms that this clock is behind the median of its peers'; negative where it is ahead; undefined with too few of them. @param ourMs the wall clock here, now. */
+  /**
+   * Ms that this clock is behind the median of its peers'; negative if it is ahead; undefined with too few of them.
+   * @param ourMs the wall clock here, now
+   */
   behindMs(ourMs: number, nowMs: number): number | undefined {
     const nearest = this.#nearest(nowMs);
     return nearest.length < MIN_PEERS ? undefined : medianOf(nearest) - (ourMs - nowMs);
   }
 
   /**
-   * What to add to this clock for the time as most of the swarm has it: its own counts as one of them, and where two halves differ it is
-   * the one that is believed.
+   * What to add to this clock to get the time of most of the swarm. This clock counts as one of them; if two halves differ, the half with
+   * this clock wins.
    */
   correctionMs(ourMs: number, nowMs: number): number {
     const [nearest, baseMs] = [this.#nearest(nowMs), ourMs - nowMs];
@@ -78,7 +81,7 @@ export class ClockOffsets {
     return this.#corrected?.ms ?? 0;
   }
 
-  /** Ms that a peer's clock is ahead of the median of all; undefined where too few are known, or that one is not. */
+  /** Ms that a peer's clock is ahead of the median of all; undefined if too few clocks, or not this one, are known. */
   aheadMs(peer: PeerId, nowMs: number): number | undefined {
     const recent = this.#heard.get(peer);
     const [most, nearest] = [recent && nearestOf(recent, nowMs), this.#nearest(nowMs)];
@@ -115,7 +118,7 @@ function nearestOf(recent: Heard[], nowMs: number): number | undefined {
   return most;
 }
 
-/** They are in order of time. */
+/** @param recent sorted by time */
 function forgetOld(recent: Heard[], nowMs: number): void {
   while (recent[0] !== undefined && nowMs - recent[0].atMs >= WINDOW_MS) recent.shift();
 }

@@ -1,13 +1,13 @@
-// What two peers compare to learn what one of them lacks: sums over everything that was seen, in buckets, so that a pull costs
-// little more than what differs. Sums are kept for many buckets, and folded to as few as the size of the swarm asks for.
+// Digests that two peers compare to find missing data: sums over all keys, in buckets, so that a pull costs little more than the difference.
+// Sums are kept for many buckets, and folded to as few as the size of the swarm needs.
 import { hashOf, mixed } from '../membership/observers.ts';
 
 const BUCKETS = 1_024;
 const FEWEST_BUCKETS = 16;
-/** Two sums of 32 bits for each. */
+/** Two sums of 32 bits for each bucket. */
 const BUCKET_BYTES = 8;
 
-/** As many buckets as keys, about: a power of two. */
+/** About as many buckets as keys: a power of two. */
 const bucketsFor = (keys: number): number =>
   Math.min(BUCKETS, Math.max(FEWEST_BUCKETS, 2 ** Math.ceil(Math.log2(Math.max(1, keys)))));
 
@@ -51,7 +51,7 @@ export class Digest {
     }
   }
 
-  /** @param keys as many as there are about. */
+  /** @param keys the approximate number of keys */
   encode(keys: number): Uint8Array {
     const sums = this.#folded(bucketsFor(keys));
     const digest = new DataView(new ArrayBuffer(sums.length * 4));
@@ -59,16 +59,16 @@ export class Digest {
     return new Uint8Array(digest.buffer);
   }
 
-  /** The sums of fewer buckets: a bucket of few is made of every so manieth of many. */
+  /** Folds the sums to fewer buckets: with n buckets, bucket i gets those with index i modulo n. */
   #folded(buckets: number): Uint32Array {
     if (buckets === BUCKETS) return this.#sums;
     const folded = new Uint32Array(buckets * 2);
-    const mask = buckets * 2 - 1; // a power of two: the rest of a division
+    const mask = buckets * 2 - 1; // a power of two: the remainder of a division
     for (let at = 0; at < this.#sums.length; at++) folded[at & mask] = (folded[at & mask] as number) + (this.#sums[at] as number);
     return folded;
   }
 
-  /** Which keys lie in buckets that differ from those of a digest; undefined where none does. */
+  /** Whether a key is in a bucket that differs from a digest's; undefined if no bucket differs. */
   differing(digest: Uint8Array): ((key: string) => boolean) | undefined {
     const theirs = new DataView(digest.buffer, digest.byteOffset, digest.length);
     const buckets = digest.length / BUCKET_BYTES;
@@ -79,7 +79,7 @@ export class Digest {
     return differs.includes(true) ? (key) => differs[bucketOf(hashOf(key)) % buckets] === true : undefined;
   }
 
-  /** For putting what differs in an order in which a next pull goes on where this one is not enough. */
+  /** The bucket of a key, by which differences are sorted, so that the next pull can continue. */
   static bucketOf(key: string): number {
     return bucketOf(hashOf(key));
   }
@@ -87,7 +87,7 @@ export class Digest {
 
 const bucketOf = (hash: number): number => mixed(hash) % BUCKETS;
 
-/** What one key adds to a sum of its bucket. */
+/** The contribution of one key to a sum of its bucket. */
 function termOf(hash: number, sequence: number, half: number): number {
   return mixed(mixed(hash + half) ^ mixed(sequence) ^ Math.floor(sequence / 2 ** 32));
 }

@@ -1,5 +1,5 @@
-// What every agent holds of the whole swarm: the roster, and the newest that each member signed. Two peers compare digests of it,
-// and one sends what the other lacks: the roster before what counts only by it, bad news before good.
+// The data of the whole swarm that every agent has: the roster, and the newest signed messages of each member. Two peers compare digests, and
+// one sends what the other does not have: the roster before data that depends on it, bad news before good.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../dissemination/cbor.ts';
 import { oneCopy } from '../dissemination/envelope.ts';
@@ -8,10 +8,10 @@ import type { Roster } from '../identity/roster.ts';
 import { Digest, isDigest } from './digest.ts';
 import type { HeldEnvelope, StatusTable } from './status-table.ts';
 
-/** In one answer. What is left is pulled elsewhere: whom everybody asks at once could not send everything to all. */
+/** The limit of one answer. The rest is pulled from other peers: a peer that all ask together could not send everything to all. */
 const SYNC_BYTES = 128 * 1024;
 const MAX_SYNC_ITEMS = 4_000;
-/** After the digests: the bucket to begin with, of as many as there can be. */
+/** After the digests: the bucket to begin with. */
 const START_BYTES = 2;
 
 const itemSchema = z.tuple([z.instanceof(Uint8Array), z.number().nonnegative()]);
@@ -21,12 +21,12 @@ const syncAnswerSchema = z.tuple([
   z.boolean(),
 ]);
 
-/** What a peer holds that this agent may lack. */
+/** Data of a peer that this agent may not have. */
 export interface Lacking {
   records: Uint8Array[];
-  /** Each with how old it is at least, by its holder's clock. */
+  /** Each with its minimum age by the sender's clock. */
   envelopes: { envelope: Uint8Array; ageMs: number }[];
-  /** It has more: this was as much as one answer holds. */
+  /** The peer has more than fits into one answer. */
   more: boolean;
 }
 
@@ -41,7 +41,7 @@ export class Replica {
     this.statuses = statuses;
   }
 
-  /** Of the roster's records; few change, so what is gone is found by starting over. */
+  /** The digest of the roster's records; removals are rare, so the digest is then computed from the start. */
   #recordDigest(): Digest {
     if (this.#digestedVersion === this.roster.records.version) return this.#records;
     this.#digestedVersion = this.roster.records.version;
@@ -58,7 +58,10 @@ export class Replica {
     return this.#records;
   }
 
-  /** What a pull asks with: a digest of the roster and one of what was said, of the same length, and where to begin. @param start 16 bits, drawn: so that different askers get different parts. */
+  /**
+   * The request of a pull: a digest of the roster and one of the messages, of the same length, and the first bucket.
+   * @param start 16 random bits, so that different peers get different parts
+   */
   encodeDigests(start: number): Uint8Array {
     const records = this.#recordDigest();
     const keys = records.size;
@@ -70,7 +73,7 @@ export class Replica {
     return request;
   }
 
-  /** What lies in buckets that differ from the asker's, and it may know some of it: as much as an answer holds. Undefined where the request is malformed. */
+  /** The content of buckets that differ from the requester's, as much as fits; it may have some of it. Undefined if the request is malformed. */
   answerSync(request: Uint8Array, nowMs: number): Uint8Array | undefined {
     const half = (request.length - START_BYTES) / 2;
     if (half < 0 || !isDigest(request.subarray(0, half))) return undefined;
@@ -91,7 +94,7 @@ export class Replica {
     return encodeCbor([records.map(({ bytes }) => bytes), aged, more]);
   }
 
-  /** What a sync answer holds; nothing where it is malformed. */
+  /** The content of a sync answer; empty if malformed. */
   static parseSync(answer: Uint8Array): Lacking {
     const parsed = syncAnswerSchema.safeParse(decodeCbor(answer)).data;
     if (parsed === undefined) return { records: [], envelopes: [], more: false };
@@ -104,7 +107,7 @@ export class Replica {
   }
 }
 
-/** As much as one answer holds, of all that could be in it. */
+/** Selects as many items as fit into one answer. */
 class Portion {
   readonly #start: number;
   readonly #items: { place: number; rank: number; size: number; item: SignedRecord | HeldEnvelope }[] = [];
@@ -122,7 +125,7 @@ class Portion {
   taken(): { records: SignedRecord[]; envelopes: HeldEnvelope[]; more: boolean } {
     const all = this.#items;
     const total = all.reduce((sum, { size }) => sum + size, 0);
-    // Whole buckets, so that a next pull goes on with others.
+    // Whole buckets, so that the next pull continues with others.
     if (total > SYNC_BYTES) all.sort((a, b) => a.place - b.place);
     let [count, bytes] = [0, 0];
     while (count < Math.min(all.length, MAX_SYNC_ITEMS) && bytes < SYNC_BYTES) bytes += all[count++]?.size ?? 0;

@@ -1,10 +1,10 @@
-// What every peer holds about every peer: at most 250 bytes with its envelope, so integers in a CBOR array.
+// The status that every peer has of every peer: at most 250 bytes with its envelope, so integers in a CBOR array.
 import { z } from 'zod';
 import { decodeCbor, encodeCbor } from '../dissemination/cbor.ts';
 
 export const MAX_STATUS_BYTES = 250;
 const STATUS_VERSION = 2;
-/** Of the version before: it says nothing of decisions. */
+/** The previous version, without the index of decisions. */
 const VERSION_BEFORE = 1;
 const MAX_NAME_LENGTH = 24;
 const MAX_ADDRESS_BYTES = 40;
@@ -25,14 +25,14 @@ export const STATUS_CONDITIONS = [
 ] as const;
 export type StatusCondition = (typeof STATUS_CONDITIONS)[number];
 
-/** What an agent may do by itself, by position; `halted`: its kill switch is thrown. Append only. */
+/** What an agent does by itself, by position; `halted`: its kill switch is on. Append only. */
 export const STATUS_MODES = ['observe', 'act', 'advise', 'halted'] as const;
 export type StatusMode = (typeof STATUS_MODES)[number];
 
-/** Those that are well when they hold; all others are when they do not. */
+/** Conditions that are healthy when `True`; all others are healthy when `False`. */
 const GOOD_WHEN_TRUE: ReadonlySet<string> = new Set(['Ready', 'ServicesReady'] satisfies StatusCondition[]);
 
-/** What is not known is not bad. */
+/** `Unknown` is not bad. */
 export const isBadCondition = (name: string, status: string): boolean =>
   status !== 'Unknown' && status !== (GOOD_WHEN_TRUE.has(name) ? 'True' : 'False');
 
@@ -43,11 +43,11 @@ export interface Status {
   atMs: number;
   /** Reserved for zones: 0 until they exist. */
   zone: number;
-  /** An address to dial this peer at, as text without the peer id; empty where it has none. */
+  /** An address to dial this peer at, as text without the peer id; empty if it has none. */
   address: string;
-  /** The one-minute load average in hundredths; undefined where unknown. */
+  /** The one-minute load average in hundredths; undefined if unknown. */
   loadCenti: number | undefined;
-  /** Used memory in thousandths of the whole. */
+  /** Used memory in thousandths of the total. */
   memoryPermille: number | undefined;
   /** CPU in use in thousandths of all CPUs. */
   cpuPermille: number | undefined;
@@ -59,7 +59,7 @@ export interface Status {
   term: number;
   coordinator: boolean;
   mode: StatusMode;
-  /** The place in the committee's log of the newest decision that it knows. */
+  /** The index in the committee's log of the newest decision that it knows. */
   decided: number;
 }
 
@@ -111,19 +111,19 @@ export function encodeStatus(status: Status): Uint8Array {
   ]);
 }
 
-/** As in envelope.ts: what was made out of bytes that are still around. */
+/** As in envelope.ts: decoded statuses of bytes that are still in memory. */
 const decoded = new WeakMap<Uint8Array, Status>();
 
-/** Undefined where the payload is no status of a version that this agent reads. */
+/** Undefined if the payload is not a status of a supported version. */
 export function decodeStatus(payload: Uint8Array): Status | undefined {
   const known = decoded.get(payload);
   if (known !== undefined) return known;
-  const status = decodeAnew(payload);
+  const status = decodeUncached(payload);
   if (status !== undefined) decoded.set(payload, status);
   return status;
 }
 
-function decodeAnew(payload: Uint8Array): Status | undefined {
+function decodeUncached(payload: Uint8Array): Status | undefined {
   const wire = wireSchema.safeParse(decodeCbor(payload));
   if (!wire.success) return undefined;
   const [
@@ -165,13 +165,13 @@ function decodeAnew(payload: Uint8Array): Status | undefined {
   };
 }
 
-/** Whether a change is sent at once: a condition, or what agents act on. Figures are not, or a noisy machine would send all the time. */
+/** Whether a change is sent immediately: a condition, or a field that agents act on. Figures are not, or a noisy machine would send all the time. */
 export function isNews(before: Status, now: Status): boolean {
-  const isTold = (['openIncidents', 'term', 'coordinator', 'mode', 'address', 'name'] as const).some(
+  const hasChanged = (['openIncidents', 'term', 'coordinator', 'mode', 'address', 'name'] as const).some(
     (key) => before[key] !== now[key],
   );
   const isDecided = now.coordinator && now.decided !== before.decided;
-  return isTold || isDecided || STATUS_CONDITIONS.some((name) => before.conditions[name] !== now.conditions[name]);
+  return hasChanged || isDecided || STATUS_CONDITIONS.some((name) => before.conditions[name] !== now.conditions[name]);
 }
 
 export function unknownConditions(): Record<StatusCondition, ConditionStatus> {

@@ -67,7 +67,10 @@ describe('decisions', () => {
 
   it('that cannot be are refused, and change nothing', () => {
     const { state, take } = world();
-    expect(take(decision({ kind: 'wake', peer: 'beta', reason: 'x' }))).toEqual({ ok: false, reason: 'it is not paused' });
+    expect(take(decision({ kind: 'wake', peer: 'beta', reason: 'x' }))).toEqual({
+      ok: false,
+      reason: 'the member is not paused',
+    });
     expect(take(decision({ kind: 'unsilence', silence: idOf(1) }))).toMatchObject({ ok: false });
     expect(state.encode()).toEqual(new DecisionState().encode());
   });
@@ -78,7 +81,7 @@ describe('decisions', () => {
     expect(take(first)).toMatchObject({ ok: true });
     expect(take(decision(lease('plan-2'), 'gamma'))).toEqual({
       ok: false,
-      reason: '1 disruptive change is under way already',
+      reason: '1 disruptive change is running already',
       busy: true,
     });
     expect(take(decision(lease('plan-2', { members: 30 }), 'gamma'))).toMatchObject({ ok: true });
@@ -90,7 +93,7 @@ describe('decisions', () => {
     expect(take(decision({ kind: 'release', lease: first.id }, 'beta'))).toMatchObject({ ok: true });
     expect(take(decision(lease('plan-3', { sick: 5 }), 'beta'))).toEqual({
       ok: false,
-      reason: '5 of 10 members look sick: nothing disruptive is done',
+      reason: '5 of 10 members look unhealthy: no disruptive changes',
     });
     expect(take(decision(lease('plan-3', { members: 30, untilMs: NOW + MAX_LEASE_MS + 1 }), 'beta'))).toMatchObject({
       ok: false,

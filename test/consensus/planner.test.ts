@@ -108,7 +108,11 @@ describe('the planner', () => {
     const members = [...'abcdefgh'].map((name) => member(name, 'bcd'.includes(name) ? { unwellMs: NOW_MS } : {}));
     const { wish, correlation } = plan(view(members, { upgrades }));
     expect(correlation?.cause).toBe('release');
-    expect(wish).toEqual({ kind: 'upgrade-withdraw', upgrade: pushed.id, reason: '3 of 8 members are unwell, and 3 have it' });
+    expect(wish).toEqual({
+      kind: 'upgrade-withdraw',
+      upgrade: pushed.id,
+      reason: '3 of 8 members are unhealthy; 3 members run it',
+    });
   });
 
   it('has policies taken back likewise, before anybody says so', () => {
@@ -163,12 +167,12 @@ describe('the planner', () => {
     expect(plan(view(canaries, { upgrades })).wish).toEqual({
       kind: 'upgrade-withdraw',
       upgrade: pushed.id,
-      reason: '3 of 8 members are unwell, and 3 have it',
+      reason: '3 of 8 members are unhealthy; 3 members run it',
     });
     expect(plan(view(canaries, { bundles })).wish).toEqual({
       kind: 'bundle-withdraw',
       bundle: pushed.id,
-      reason: '3 of 8 members are unwell, and 3 have it',
+      reason: '3 of 8 members are unhealthy; 3 members run it',
     });
   });
 });

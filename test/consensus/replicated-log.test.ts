@@ -112,7 +112,7 @@ describe('a durable log', () => {
     await store.write([{ kind: 'put', key: records[2]?.[0] ?? '', value: second }]);
     expect((await DurableLog.open(store, { hash }, [1])).lastIndex).toBe(4);
     await store.write([{ kind: 'delete', key: records[2]?.[0] ?? '' }]);
-    await expect(DurableLog.open(store, { hash }, [1])).rejects.toThrow(/removed and admitted again/);
+    await expect(DurableLog.open(store, { hash }, [1])).rejects.toThrow(/revoke this member, then join it with a new token/);
   });
 });
 

@@ -311,16 +311,16 @@ describe('a certificate', () => {
     ['one vote twice', { votes: [first, first, second].map((one) => voteOf(one, 'yes')) }, 'a witness voted twice'],
     ['too few votes', { votes: valid.votes.slice(1) }, '2 votes, 3 needed'],
     ['nobody asked', { witnesses: [], votes: [] }, '0 votes, 0 needed'],
-    ['a no', { votes: [...valid.votes.slice(1), voteOf(fourth, 'no')] }, 'a vote is for something else'],
+    ['a no', { votes: [...valid.votes.slice(1), voteOf(fourth, 'no')] }, 'a vote is for another claim'],
     [
       'a vote on another claim',
       { votes: [...valid.votes.slice(1), voteOf(fourth, 'yes', named(1))] },
-      'a vote is for something else',
+      'a vote is for another claim',
     ],
     [
       'a stranger’s vote',
       { votes: [...valid.votes.slice(1), voteOf(peers[9] as ModelledCrypto, 'yes')] },
-      'a voter was no witness',
+      'a voter is not a witness',
     ],
     ['a forged vote', { votes: [...valid.votes.slice(1), { ...voteOf(fourth, 'yes'), confidence: 91 }] }, 'a signature is wrong'],
   ])('with %s says so', (_title, given, reason) => {

@@ -66,18 +66,18 @@ describe('a roll-out goes back', () => {
 
   it('where the canary is ill after its restart, with what is wrong', () => {
     expect(back(9, '', {}, { b: 'slow' }, '', 44_999)).toBeUndefined();
-    expect(back(9, '', {}, { b: 'slow' }, '', 45_000)).toBe('since it is their turn: B slow');
+    expect(back(9, '', {}, { b: 'slow' }, '', 45_000)).toBe('since their wave began: B slow');
   });
 
   it('where two of a wave are ill together, or its only one; one of several is not waited for', () => {
     const wave = { phase: 'wave', wave: ['c', 'd', 'e'], reports: well('e') };
-    expect(back(13, '', wave, { c: 'slow', d: 'lossy' })).toBe('since it is their turn: C slow, D lossy');
+    expect(back(13, '', wave, { c: 'slow', d: 'lossy' })).toBe('since their wave began: C slow, D lossy');
     expect(next(13, '', { ...wave, reports: well('de') }, { c: 'slow' })).toBe('fgh');
-    expect(back(13, '', { phase: 'wave', wave: ['c'], reports: [] }, { c: 'slow' })).toBe('since it is their turn: C slow');
-    expect(back(2, '', { phase: 'wave', wave: ['z'], reports: [] })).toBe('since it is their turn: Z is gone');
+    expect(back(13, '', { phase: 'wave', wave: ['c'], reports: [] }, { c: 'slow' })).toBe('since their wave began: C slow');
+    expect(back(2, '', { phase: 'wave', wave: ['z'], reports: [] })).toBe('since their wave began: Z is down');
   });
 
   it('where a canary has not said how it does for too long', () => {
-    expect(back(9, '', { reports: [] }, {}, '', 10 * SOAK_MS)).toBe('B did not say how it does');
+    expect(back(9, '', { reports: [] }, {}, '', 10 * SOAK_MS)).toBe('B did not report');
   });
 });

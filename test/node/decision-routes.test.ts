@@ -15,56 +15,56 @@ const decided = (decision: Record<string, unknown>, index = 7): Decided =>
 describe('a decision in words', () => {
   const release = { version: '1.2.3', digest: 'd'.repeat(64), canary: ['bob', 'cyd'] };
   it.each<[given: Record<string, unknown>, words: string]>([
-    [{ kind: 'leads' }, 'ADA coordinates'],
-    [{ kind: 'epoch', members: 1 }, 'who belongs has changed: 1 member'],
-    [{ kind: 'epoch', members: 2 }, 'who belongs has changed: 2 members'],
-    [{ kind: 'pause', peer: 'bob' }, 'BOB changes nothing until it is woken: why'],
-    [{ kind: 'wake', peer: 'bob' }, 'BOB is awake: why'],
-    [{ kind: 'silence', policy: 'p', target: null, untilMs: 0 }, 'p is left alone until 1970-01-01T00:00:00.000Z: why'],
+    [{ kind: 'leads' }, 'ADA is leader'],
+    [{ kind: 'epoch', members: 1 }, 'membership changed: 1 member'],
+    [{ kind: 'epoch', members: 2 }, 'membership changed: 2 members'],
+    [{ kind: 'pause', peer: 'bob' }, 'BOB is paused: why'],
+    [{ kind: 'wake', peer: 'bob' }, 'BOB is resumed: why'],
+    [{ kind: 'silence', policy: 'p', target: null, untilMs: 0 }, 'p is silenced until 1970-01-01T00:00:00.000Z: why'],
     [
       { kind: 'silence', policy: null, target: 't', untilMs: 0 },
-      'every policy on t is left alone until 1970-01-01T00:00:00.000Z: why',
+      'every policy on t is silenced until 1970-01-01T00:00:00.000Z: why',
     ],
-    [{ kind: 'silence', policy: 'p', target: 't', untilMs: 0 }, 'p on t is left alone until 1970-01-01T00:00:00.000Z: why'],
-    [{ kind: 'unsilence', silence: ID }, `the silence ${ID} is lifted`],
-    [{ kind: 'lease', plan: 'act-1' }, 'ADA may carry out act-1'],
-    [{ kind: 'release', lease: ID }, `ADA gives back ${ID}`],
+    [{ kind: 'silence', policy: 'p', target: 't', untilMs: 0 }, 'p on t is silenced until 1970-01-01T00:00:00.000Z: why'],
+    [{ kind: 'unsilence', silence: ID }, `silence ${ID} is removed`],
+    [{ kind: 'lease', plan: 'act-1' }, 'ADA has the lease for act-1'],
+    [{ kind: 'release', lease: ID }, `ADA released lease ${ID}`],
     [{ kind: 'place', service: 'db' }, 'ADA runs db'],
-    [{ kind: 'unplace', service: 'db' }, 'ADA gives up db: why'],
-    [{ kind: 'displace', service: 'db' }, 'db is taken from whoever had it: why'],
-    [{ kind: 'drain', peer: 'bob', forMs: 60_000 }, 'nothing is to depend on BOB for 1 minute: why'],
-    [{ kind: 'drain', peer: 'bob', forMs: 90_001 }, 'nothing is to depend on BOB for 2 minutes: why'],
-    [{ kind: 'undrain', peer: 'bob' }, 'BOB is drained no more: why'],
+    [{ kind: 'unplace', service: 'db' }, 'ADA releases db: why'],
+    [{ kind: 'displace', service: 'db' }, 'db is no longer placed: why'],
+    [{ kind: 'drain', peer: 'bob', forMs: 60_000 }, 'BOB is drained for 1 minute: why'],
+    [{ kind: 'drain', peer: 'bob', forMs: 90_001 }, 'BOB is drained for 2 minutes: why'],
+    [{ kind: 'undrain', peer: 'bob' }, 'BOB is undrained: why'],
     [
       { kind: 'budget', peer: null, changes: 1, withinMs: 60_000 },
-      'policies may make 1 change in 1 minute on each machine that has no budget of its own: why',
+      'policies may make 1 change in 1 minute on each machine without its own budget: why',
     ],
     [{ kind: 'budget', peer: 'bob', changes: 2, withinMs: 120_000 }, 'policies may make 2 changes in 2 minutes on BOB: why'],
-    [{ kind: 'unbudget', peer: 'bob' }, 'the budget of BOB is lifted: why'],
-    [{ kind: 'unbudget', peer: null }, 'the budget of each machine that has no budget of its own is lifted: why'],
-    [{ kind: 'upgrade', ...release }, 'ADA pushes KALOS 1.2.3 (dddddddd), tried on BOB, CYD'],
-    [{ kind: 'upgrade-report', upgrade: ID, ok: true, reason: '' }, 'ADA says of release 01234567: well'],
-    [{ kind: 'upgrade-report', upgrade: ID, ok: true, reason: 'fast' }, 'ADA says of release 01234567: fast'],
-    [{ kind: 'upgrade-report', upgrade: ID, ok: false, reason: '' }, 'ADA says of release 01234567: '],
-    [{ kind: 'upgrade-report', upgrade: ID, ok: false, reason: 'slow' }, 'ADA says of release 01234567: slow'],
-    [{ kind: 'upgrade-advance', upgrade: ID, next: [] }, 'release 01234567 goes on to all that are left'],
-    [{ kind: 'upgrade-advance', upgrade: ID, next: ['bob', 'cyd'] }, 'release 01234567 goes on to BOB, CYD'],
-    [{ kind: 'upgrade-withdraw', upgrade: ID }, 'release 01234567 is taken back: why'],
-    [{ kind: 'move', service: 'db' }, 'db is to run elsewhere: why'],
-    [{ kind: 'quarantine', peer: 'bob' }, 'BOB signed two different votes: it is no witness any more'],
+    [{ kind: 'unbudget', peer: 'bob' }, 'the budget of BOB is removed: why'],
+    [{ kind: 'unbudget', peer: null }, 'the budget of each machine without its own budget is removed: why'],
+    [{ kind: 'upgrade', ...release }, 'ADA pushes KALOS 1.2.3 (dddddddd), canaries BOB, CYD'],
+    [{ kind: 'upgrade-report', upgrade: ID, ok: true, reason: '' }, 'ADA on release 01234567: works'],
+    [{ kind: 'upgrade-report', upgrade: ID, ok: true, reason: 'fast' }, 'ADA on release 01234567: fast'],
+    [{ kind: 'upgrade-report', upgrade: ID, ok: false, reason: '' }, 'ADA on release 01234567: '],
+    [{ kind: 'upgrade-report', upgrade: ID, ok: false, reason: 'slow' }, 'ADA on release 01234567: slow'],
+    [{ kind: 'upgrade-advance', upgrade: ID, next: [] }, 'release 01234567 advances to all others'],
+    [{ kind: 'upgrade-advance', upgrade: ID, next: ['bob', 'cyd'] }, 'release 01234567 advances to BOB, CYD'],
+    [{ kind: 'upgrade-withdraw', upgrade: ID }, 'release 01234567 is rolled back: why'],
+    [{ kind: 'move', service: 'db' }, 'db must move: why'],
+    [{ kind: 'quarantine', peer: 'bob' }, 'BOB signed two different votes: it is in quarantine'],
     [{ kind: 'pardon', peer: 'bob' }, 'BOB may be a witness again: why'],
-    [{ kind: 'grant', effect: 'deny', peer: 'bob', tool: 't.u', target: null }, 'BOB keeps away from t.u on anything: why'],
-    [{ kind: 'grant', effect: 'act', peer: 'bob', tool: 't.u', target: 'x' }, 'BOB need not ask for t.u on x: why'],
+    [{ kind: 'grant', effect: 'deny', peer: 'bob', tool: 't.u', target: null }, 'BOB may not use t.u on anything: why'],
+    [{ kind: 'grant', effect: 'act', peer: 'bob', tool: 't.u', target: 'x' }, 'BOB may use without approval t.u on x: why'],
     [
       { kind: 'grant', effect: 'approve', peer: 'bob', tool: 't.u', target: 'x' },
       'BOB has a standing approval for t.u on x: why',
     ],
-    [{ kind: 'revoke', grant: ID }, 'grant 01234567 is taken back: why'],
-    [{ kind: 'bundle', canary: ['bob', 'cyd'] }, 'policies are tried on BOB, CYD: bundle 01234567'],
-    [{ kind: 'bundle-report', bundle: ID, ok: true, reason: '' }, 'bundle 01234567 does well on ADA'],
-    [{ kind: 'bundle-report', bundle: ID, ok: false }, 'bundle 01234567 does harm on ADA: why'],
-    [{ kind: 'bundle-advance', bundle: ID }, 'bundle 01234567 goes on'],
-    [{ kind: 'bundle-withdraw', bundle: ID }, 'bundle 01234567 is taken back: why'],
+    [{ kind: 'revoke', grant: ID }, 'grant 01234567 is revoked: why'],
+    [{ kind: 'bundle', canary: ['bob', 'cyd'] }, 'canaries BOB, CYD try bundle 01234567'],
+    [{ kind: 'bundle-report', bundle: ID, ok: true, reason: '' }, 'bundle 01234567 works on ADA'],
+    [{ kind: 'bundle-report', bundle: ID, ok: false }, 'bundle 01234567 fails on ADA: why'],
+    [{ kind: 'bundle-advance', bundle: ID }, 'bundle 01234567 advances'],
+    [{ kind: 'bundle-withdraw', bundle: ID }, 'bundle 01234567 is rolled back: why'],
   ])('%o', (given, words) => {
     expect(describeDecision(decided(given).decision, (peer) => peer.toUpperCase())).toBe(words);
   });
@@ -274,14 +274,14 @@ describe('what the swarm has decided', () => {
     expect(await ask('POST /v1/log', { limit: 0 })).toBe('400 limit = 0: must be at least 1');
     expect(await ask('POST /v1/log', { limit: 1, read: 'lease' })).toEqual({
       ...{ read: 'lease', index: 12, term: 4 },
-      decisions: [{ index: 299, term: 3, id: ID, kind: 'leads', by: 'ADA', atMs: 5, what: 'ADA coordinates' }],
+      decisions: [{ index: 299, term: 3, id: ID, kind: 'leads', by: 'ADA', atMs: 5, what: 'ADA is leader' }],
     });
   });
 
   it('is found by its index or its id, bytes in hex', async () => {
     its.log = [decided({ kind: 'leads', id: OTHER }, 6), decided({ kind: 'wake', peer: 'bob', proof: new Uint8Array([1, 255]) })];
     const found = {
-      ...{ read: 'local', index: 7, term: 3, what: 'BOB is awake: why' },
+      ...{ read: 'local', index: 7, term: 3, what: 'BOB is resumed: why' },
       decision: { v: 1, id: ID, by: 'ada', atMs: 5, reason: 'why', kind: 'wake', peer: 'bob', proof: '01ff' },
     };
     for (const given of ['7', ID]) expect(await ask(`POST /v1/log/${given}`, {})).toEqual(found);
@@ -326,8 +326,8 @@ describe('what is wished of the swarm', () => {
   it.each(wishes)('by %s %o is decided, and in the audit', async (path, body, wish) => {
     expect(await ask(`POST ${path}`, body)).toEqual({ index: 9 });
     expect([its.asked, its.notes]).toEqual([[[wish, 10_000]], [`decided at 9: ${wish.kind}`]]);
-    Object.assign(its, { outcome: { ok: false, reason: 'it is not paused' }, notes: [] });
-    expect([await ask(`POST ${path}`, body), its.notes]).toEqual(['409 it is not paused', []]);
+    Object.assign(its, { outcome: { ok: false, reason: 'the member is not paused' }, notes: [] });
+    expect([await ask(`POST ${path}`, body), its.notes]).toEqual(['409 the member is not paused', []]);
     its.failure = unavailable(false);
     expect(await ask(`POST ${path}`, body)).toBe('503 the swarm cannot decide now: too few answer (no-quorum)');
   });

@@ -84,10 +84,14 @@ describe('whose wish the coordinator takes', () => {
   it('is answered with its place in the log, why not, and whether to ask again', async () => {
     const { propose, log } = world();
     expect(await propose(issuer.self, PAUSE)).toEqual([true, 1]);
-    expect(await propose(issuer.self, { kind: 'wake', peer: 'nobody', reason: 'x' })).toEqual([false, 'it is not paused', false]);
+    expect(await propose(issuer.self, { kind: 'wake', peer: 'nobody', reason: 'x' })).toEqual([
+      false,
+      'the member is not paused',
+      false,
+    ]);
     const lease = (plan: string): Wish => ({ kind: 'lease', plan, members: 1, sick: 0, untilMs: START_MS + 60_000 });
     for (const plan of ['a', 'b', 'c']) await propose(plain.self, lease(plan));
-    expect(await propose(plain.self, lease('d'))).toEqual([false, '3 disruptive changes are under way already', true]);
+    expect(await propose(plain.self, lease('d'))).toEqual([false, '3 disruptive changes are running already', true]);
     expect(log.proposed.map(([, withinMs]) => withinMs)).toEqual(Array(6).fill(2_000));
   });
 

@@ -172,9 +172,7 @@ describe('several members', () => {
     await pump(1_100);
     expect(log.asked.length).toBe(AT_ONCE + 5 - 1);
     const missing = (await Promise.all(answers)).flat().map(({ reason }) => reason);
-    expect(new Set(missing)).toEqual(
-      new Set(['not asked: this agent asks a member 5 times a second, and it was not its turn in time']),
-    );
+    expect(new Set(missing)).toEqual(new Set(['not asked: this agent’s limit of 5 requests a second to a member is used up']));
     expect(log.asked.at(-1)).toMatch(/^a [12]\d\d$/); // what is left of its time
   });
 });

@@ -200,7 +200,7 @@ describe('a permit', () => {
       'the certificate is invalid: 3 votes, 4 needed',
       'the certificate has too few witnesses that are members',
       'the certificate is invalid: the subject is its own witness',
-      'the certificate is invalid: a vote is for something else',
+      'the certificate is invalid: a vote is for another claim',
       'the certificate is invalid: 0 votes, 4 needed',
     ]);
     world_.liars.add(witnesses[4]?.self ?? '');
@@ -226,7 +226,7 @@ describe('a permit', () => {
     const { permits, permit } = await world();
     // The lease of another plan is still out.
     const answer = await permits.obtain({ ...PLAN, id: 'inc-2-1' }, CALLS, BEFORE, permit.certificate.claim);
-    expect(answer).toEqual({ ok: false, reason: '1 disruptive change is under way already', later: true });
+    expect(answer).toEqual({ ok: false, reason: '1 disruptive change is running already', later: true });
   });
 
   it('is refused where this machine’s clock is far off, or its witnesses do not certify it, and given where neither is so', async () => {

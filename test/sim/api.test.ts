@@ -232,33 +232,33 @@ describe('what is decided for all', () => {
 
   it('is in force, in the log in words, and in the audit', async () => {
     const steps: [path: string, body: unknown, words: RegExp][] = [
-      ['/v1/pause', member('being moved'), /changes nothing until it is woken: being moved$/],
-      ['/v1/wake', member('done'), /is awake: done$/],
-      ['/v1/drain', { node: nameOf(1), forMs: 120_000, reason: 'disk' }, /^nothing is to depend on .* for 2 minutes: disk$/],
-      ['/v1/undrain', member('mended'), /is drained no more: mended$/],
+      ['/v1/pause', member('being moved'), /is paused: being moved$/],
+      ['/v1/wake', member('done'), /is resumed: done$/],
+      ['/v1/drain', { node: nameOf(1), forMs: 120_000, reason: 'disk' }, /is drained for 2 minutes: disk$/],
+      ['/v1/undrain', member('mended'), /is undrained: mended$/],
       [
         '/v1/swarm-silences',
         { policy: 'service-exited', target: 'web', forMs: 60_000, reason: 'moved' },
-        /^service-exited on web is left alone until .*: moved$/,
+        /^service-exited on web is silenced until .*: moved$/,
       ],
-      ['/v1/swarm-silences', { target: 'web', forMs: 60_000, reason: 'moved' }, /^every policy on web is left alone/],
+      ['/v1/swarm-silences', { target: 'web', forMs: 60_000, reason: 'moved' }, /^every policy on web is silenced/],
       [
         '/v1/budgets',
         { of: { node: nameOf(1) }, changes: 5, withinMs: 3_600_000, reason: 'calm' },
         /^policies may make 5 changes in 60 minutes on .*: calm$/,
       ],
-      ['/v1/budgets/lift', { of: { node: nameOf(1) }, reason: 'over' }, /^the budget of .* is lifted: over$/],
+      ['/v1/budgets/lift', { of: { node: nameOf(1) }, reason: 'over' }, /^the budget of .* is removed: over$/],
       [
         '/v1/grants',
         { effect: 'deny', node: nameOf(1), tool: 'service.restart', forMs: 60_000, reason: 'no' },
-        /keeps away from service\.restart on anything: no$/,
+        /may not use service\.restart on anything: no$/,
       ],
       [
         '/v1/grants',
         { effect: 'act', node: nameOf(1), tool: 'service.restart', target: 'web', forMs: 60_000, reason: 'yes' },
-        /need not ask for service\.restart on web: yes$/,
+        /may use without approval service\.restart on web: yes$/,
       ],
-      ['/v1/placements/move', { service: 'db', reason: 'elsewhere' }, /^db is to run elsewhere: elsewhere$/],
+      ['/v1/placements/move', { service: 'db', reason: 'elsewhere' }, /^db must move: elsewhere$/],
     ];
     for (const [path, body, words] of steps) {
       const { status, body: answer } = await post(path, body);
@@ -267,7 +267,7 @@ describe('what is decided for all', () => {
       expect(((await post('/v1/log/{index}', {}, String(index))).body as { what: string }).what).toMatch(words);
     }
     const all = (await logged()).join('\n');
-    expect(all).toMatch(/ coordinates\n/);
+    expect(all).toMatch(/ is leader\n/);
     expect((await agent.parts.audit.tail(60)).map(({ text }) => text).join('\n')).toMatch(
       /decided at \d+: pause\n[\s\S]*decided at \d+: wake/,
     );
@@ -304,7 +304,7 @@ describe('what is decided for all', () => {
     expect(await errorOf(post('/v1/nova/transfer', { node: 'nobody' }))).toBe(
       '404 no member is called nobody; see: kalos members',
     );
-    expect(await errorOf(post('/v1/wake', member()))).toBe('409 it is not paused');
+    expect(await errorOf(post('/v1/wake', member()))).toBe('409 the member is not paused');
     expect(await errorOf(post('/v1/pardon', member()))).toMatch(/^409 /);
     expect(await errorOf(post('/v1/placements/move', { service: 'nothing', reason: 'x' }))).toMatch(/^404 /);
     expect(await errorOf(post('/v1/swarm-silences', { forMs: 60_000, reason: 'x' }))).toMatch(

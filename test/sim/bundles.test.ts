@@ -155,7 +155,7 @@ describe('a bundle of policies', () => {
       .find(({ decision }) => decision.id === ended?.id);
     const again = { ...(old?.decision as Decision), id: 'c'.repeat(32), canary: [cluster.node(2).peer] } as Decision;
     const [outcome] = await Promise.all([replica?.propose(again, 3_000), later(cluster, 4_000)]);
-    expect(outcome).toMatchObject({ ok: false, reason: 'it is older than what was pushed since' });
+    expect(outcome).toMatchObject({ ok: false, reason: 'it is older than the newest one pushed' });
     // As if a coordinator that lies had given them what it says that is decided.
     for (const node of cluster.nodes) {
       const { bundles } = node.running?.swarm.consensus.decisions.state ?? expect.fail('it is down');

@@ -58,8 +58,8 @@ describe('kalos sim', () => {
   it('tells of a violation with the fault that it takes and the command that replays it, which does', async () => {
     const { code, stdout } = await kalos('sim', 'run', broken, '--nodes', '4', '--seed', '9');
     expect(code).toBe(1);
-    expect(stdout).toMatch(/violated: at 60\.000 s: node-1: service web is exited, and nobody was told/);
-    expect(stdout).toMatch(/it takes 1 of 2 faults:\n\s+60\.0 s {2}service-kill on 1/);
+    expect(stdout).toMatch(/violated: at 60\.000 s: node-1: service web is exited, and no incident reports it/);
+    expect(stdout).toMatch(/1 of 2 faults suffice to fail:\n\s+60\.0 s {2}service-kill on 1/);
     const [, event = ''] = stdout.match(/sim replay 9@(\d+) --scenario \S+ --nodes 4/) ?? [];
     const replayed = await kalos('sim', 'replay', `9@${event}`, '--scenario', broken, '--nodes', '4');
     expect(replayed.code).toBe(1);
@@ -70,7 +70,7 @@ describe('kalos sim', () => {
     const reports = join(directory, 'reports');
     expect((await kalos('sim', 'run', 'sickness', '--nodes', '4', '--report', reports)).code).toBe(0);
     const html = readFileSync(join(reports, 'sickness-1.html'), 'utf8');
-    expect(html).toMatch(/Everything held/);
+    expect(html).toMatch(/All checks passed/);
     expect(html.match(/<svg/g)?.length).toBe(4);
     const plots = readdirSync(reports).filter((file) => file.endsWith('.png'));
     expect(plots.length).toBe(4);

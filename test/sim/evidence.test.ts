@@ -5,7 +5,7 @@ import { decodeCertificate } from '../../consensus/vote/certificate.ts';
 import { ESCALATE_AFTER_MS } from '../../node/agent/incident-loop.ts';
 import { agentSettings } from '../../node/config/agent-config.ts';
 import { resolveConfig } from '../../node/config/config.ts';
-import { UntoldChecker } from '../../sim/check/machines.ts';
+import { UnreportedChecker } from '../../sim/check/machines.ts';
 import { Cluster } from '../../sim/cluster.ts';
 import type { Sickness } from '../../sim/machine/answers.ts';
 import type { SimulatedNode } from '../../sim/node.ts';
@@ -154,7 +154,7 @@ describe('the checker of what is untold', () => {
     await later(cluster, 20_000);
     const [incident] = incidentsOf(node);
     if (incident === undefined) throw new Error('nothing was noticed');
-    const checker = new UntoldChecker();
+    const checker = new UnreportedChecker();
     const watch = async (state: typeof incident.state, seconds: number): Promise<number> => {
       for (let second = 0; second < seconds; second++) {
         await later(cluster, 1_003); // no whole seconds: it goes by what has passed

@@ -56,7 +56,7 @@ describe('a critical service that is killed', () => {
     await later(cluster, 40_000);
     expect(await performed).toMatchObject({
       kind: 'done',
-      entry: { phase: 'failed', reason: 'not applied: it takes leave: certify service web; nothing was done' },
+      entry: { phase: 'failed', reason: 'not applied: it needs an authorization: certify service web; nothing was done' },
     });
     expect(node.linux.services.all().find(({ name }) => name === 'web')?.starts).toBe(1);
   });
@@ -104,7 +104,7 @@ describe('a critical service that is killed', () => {
     const sick = await settled(9, 2);
     for (const node of sick.nodes.slice(0, 7)) node.linux.services.kill('web');
     await later(sick, 60_000);
-    expect(sick.nodes.slice(0, 7).map(storyOf).join('\n')).toContain('members look sick: nothing disruptive is done');
+    expect(sick.nodes.slice(0, 7).map(storyOf).join('\n')).toContain('members look unhealthy: no disruptive changes');
   });
 });
 

@@ -99,7 +99,7 @@ describe('a committee that has lost its majority', () => {
       term: 500,
     } as const;
     const forged = signRecord(founder.crypto, cluster.swarmId, body, [founder.crypto]);
-    await expect(founder.running?.swarm.admission.store.publish(forged)).rejects.toThrow('this agent may not sign that');
+    await expect(founder.running?.swarm.admission.store.publish(forged)).rejects.toThrow('this agent may not sign this record');
     await later(cluster, 20_000);
     expect(coordinatorsOf(cluster)).toEqual([undefined]);
     await recover(cluster, founder);

@@ -75,7 +75,7 @@ describe('a release', () => {
   });
 
   it.each<[Behaviour, RegExp]>([
-    ['ends', /^node-4: it ended by itself/],
+    ['ends', /^node-4: it exited/],
     ['hangs', /node-4/],
     ['harms', /^(node-4: |since it is their turn: node-4 )/],
   ])('that %s is seen on the canary, taken back, and all are on the last good one', async (behaviour, reason) => {

@@ -75,7 +75,7 @@ export const DOCUMENTED: readonly Documented[] = [
     ['payload, signature]`, at most # KiB', 'swarm/dissemination/', 'MAX_ENVELOPE_BYTES', KIB],
     ['is at most # bytes with its envelope', 'swarm/state/', 'MAX_STATUS_BYTES'],
     ['probe it every # s', 'swarm/membership/', 'PROBE_EVERY_MS', S],
-    ['| envelopes that one origin signed, from any peer (more are not even checked) | #', 'swarm/state/', 'SAYS_A_SECOND'],
+    ['| envelopes that one origin signed, from any peer (more are not even checked) | #', 'swarm/state/', 'MESSAGES_A_SECOND'],
     ['Message ids are # bytes', 'swarm/libp2p/', 'MESSAGE_ID_BYTES'],
     ['# connections may be pending', 'swarm/libp2p/', 'MAX_PENDING_INBOUND'],
     ['A hello has # KiB', 'swarm/identity/', 'MAX_HELLO_BYTES', KIB],

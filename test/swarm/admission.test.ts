@@ -61,8 +61,8 @@ describe('a join token', () => {
     };
     const text = encodeToken(crypto, token);
     expect(parseToken(crypto, ` ${text}\n`)).toEqual(token);
-    expect(parseToken(crypto, 'hello')).toMatch(/no join token/);
-    expect(parseToken(crypto, text.replace('kalos1', 'kalos2'))).toMatch(/another version/);
+    expect(parseToken(crypto, 'hello')).toMatch(/not a join token/);
+    expect(parseToken(crypto, text.replace('kalos1', 'kalos2'))).toMatch(/another KALOS version/);
     expect(parseToken(crypto, text.slice(0, -3))).toMatch(/cut short/);
     expect(parseToken(crypto, `${text}!`)).toMatch(/character/);
     expect(parseToken(crypto, `kalos1.${'A'.repeat(5_000)}`)).toMatch(/too long/);
@@ -96,7 +96,7 @@ describe('a join token', () => {
     expect(crowd.filter(({ admission }) => admission.isMember).length).toBe(1);
     expect(founder.admission.roster.members().length).toBe(2);
     expect(new Set(reasons.filter((reason) => reason !== undefined))).toEqual(
-      new Set(['the token was used already: make a new one with kalos token create']),
+      new Set(['the token was used already: create a new one with kalos token create']),
     );
   });
 
@@ -120,7 +120,7 @@ describe('a join token', () => {
     const ended = await newcomer(founder, 'ended');
     const [newest] = founder.admission.issuer.ledger.list().slice(-1);
     expect(await founder.admission.issuer.ledger.revoke(newest?.id ?? '')).toBe(true);
-    expect(await greet(ended, founder)).toMatch(/knows no such token/);
+    expect(await greet(ended, founder)).toMatch(/does not know the token/);
     const member = await joined(founder, 'member', { uses: 5 });
     const astray = await newcomer(founder, 'astray');
     expect(parseHello(astray.admission.hello(member.peer))?.redeem).toBeUndefined(); // its secret goes to the issuer only
@@ -130,7 +130,7 @@ describe('a join token', () => {
     if (redeem?.redeem === undefined) throw new Error('no token');
     redeem.redeem.secret = new Uint8Array(16);
     const answer = await founder.admission.welcome(guess.peer, encodeHello(redeem));
-    expect([answer.admitted, answer.reason]).toEqual([false, 'this issuer knows no such token']);
+    expect([answer.admitted, answer.reason]).toEqual([false, 'this issuer does not know the token']);
   });
 
   it('of role committee makes an issuer where the root key is at hand, and not where it lies elsewhere', async () => {
@@ -177,7 +177,7 @@ describe('a member', () => {
     for (const papers of [founder, a, b]) papers.nowMs += 7 * DAY_MS + HOUR_MS;
     const [founder2, a2, b2] = [await founder.restarted(), await a.restarted(), await b.restarted()];
     expect(founder2.admission.honours(founder2.peer)).toBe(true);
-    expect(await greet(a2, b2)).toMatch(/has ended/);
+    expect(await greet(a2, b2)).toMatch(/has expired/);
     expect(await greet(a2, founder2)).toBeUndefined();
     expect(await greet(founder2, b2)).toBeUndefined();
     expect(await greet(a2, b2)).toBeUndefined();
@@ -194,15 +194,15 @@ describe('a member', () => {
     expect(await greet(a, b)).toBeUndefined();
     expect(a.admission.honours(b.peer)).toBe(true);
     b.issuerWithinReach = true;
-    expect(await greet(a, b)).toMatch(/has ended/);
+    expect(await greet(a, b)).toMatch(/has expired/);
     for (const papers of [a, b]) {
       papers.nowMs += NO_ISSUER_GRACE_MS;
       papers.issuerWithinReach = false;
     }
-    expect([await greet(a, b), a.admission.honours(b.peer)]).toEqual([expect.stringMatching(/has ended/), false]);
+    expect([await greet(a, b), a.admission.honours(b.peer)]).toEqual([expect.stringMatching(/has expired/), false]);
     founder.nowMs = START_MS + RENEWABLE_MS + 2 * DAY_MS;
     await founder.admission.issuer.renewOwn();
-    expect(await greet(a, founder)).toMatch(/has ended/); // off for longer than anybody renews
+    expect(await greet(a, founder)).toMatch(/has expired/); // off for longer than anybody renews
   });
 
   it.each([1, -1])('may have a clock that is wrong by an hour (%i), and is told of it', async (sign) => {
@@ -362,9 +362,9 @@ describe('bad input', () => {
         reason,
       ];
     };
-    expect(await told([3, { anything: 1 }])).toEqual(Array(3).fill(expect.stringMatching(/later version of KALOS: update/)));
-    expect(await told([0, 'old'])).toEqual(Array(3).fill(expect.stringMatching(/no (hello|answer) of a version/)));
-    expect((await admission.accept(founder.peer, new Uint8Array([0x9f]))).reason).toMatch(/no answer of a version/);
+    expect(await told([3, { anything: 1 }])).toEqual(Array(3).fill(expect.stringMatching(/newer KALOS protocol: update/)));
+    expect(await told([0, 'old'])).toEqual(Array(3).fill(expect.stringMatching(/unsupported version of (hello|answer)/)));
+    expect((await admission.accept(founder.peer, new Uint8Array([0x9f]))).reason).toMatch(/unsupported version of answer/);
   });
 
   it('of another swarm is refused, whatever it holds', async () => {

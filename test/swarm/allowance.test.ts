@@ -61,9 +61,9 @@ describe('what an agent asks of another for its users', () => {
     for (let i = 0; i < AT_ONCE; i++) await ask('p', 'a');
     const late = ask('p', 'a', 100).catch((error: Error) => error.message);
     await run(100);
-    expect(await late).toBe('not asked: this agent asks a member 5 times a second, and it was not its turn in time');
+    expect(await late).toBe('not asked: this agent’s limit of 5 requests a second to a member is used up');
     for (let i = 0; i < MAX_WAITING; i++) ask('p', 'a').catch(() => undefined);
-    await expect(ask('p', 'a')).rejects.toThrow('not asked: 100 requests to it wait here already');
+    await expect(ask('p', 'a')).rejects.toThrow('not asked: 100 requests to it are queued already');
     await expect(Promise.race([ask('p', 'b'), run(60_000)])).resolves.toBeUndefined();
   });
 });

@@ -85,7 +85,7 @@ describe('a token of an issuer that is gone', () => {
     const { founder, deputy } = await withDeputy();
     const [first, second] = await invited(founder, deputy);
     if (first === undefined || second === undefined) throw new Error('nobody comes');
-    expect(await greet(first, deputy)).toMatch(/knows no such token/);
+    expect(await greet(first, deputy)).toMatch(/does not know the token/);
     await share(founder, deputy);
     expect(await greet(first, deputy)).toBeUndefined();
     expect(await greet(second, deputy)).toMatch(/used already/);
@@ -112,7 +112,7 @@ describe('a token of an issuer that is gone', () => {
     await founder.admission.issuer.endToken(founder.admission.issuer.ledger.list().at(-1)?.id ?? '');
     await share(deputy, founder);
     await share(founder, deputy);
-    expect(await greet(first as Papers, deputy)).toMatch(/knows no such token/);
+    expect(await greet(first as Papers, deputy)).toMatch(/does not know the token/);
     expect(founder.admission.issuer.ledger.list().filter(({ usesLeft }) => usesLeft > 0)).toEqual([]);
   });
 

@@ -24,10 +24,10 @@ describe('the key of an agent', () => {
   });
 
   it.each<[string, (path: string) => void, string]>([
-    ['is empty', (path) => writeFileSync(path, ''), 'is empty: it should hold a key of 68 bytes'],
+    ['is empty', (path) => writeFileSync(path, ''), 'is empty: it should contain a key of 68 bytes'],
     ['is cut', (path) => writeFileSync(path, stored.subarray(0, 67)), 'has 67 bytes: a key has 68'],
     ['is longer', (path) => writeFileSync(path, Buffer.concat([stored, Buffer.alloc(1)])), 'has 69 bytes: a key has 68'],
-    ['is something else', (path) => writeFileSync(path, Buffer.alloc(68, 1)), 'holds no Ed25519 key'],
+    ['is something else', (path) => writeFileSync(path, Buffer.alloc(68, 1)), 'has no Ed25519 key'],
     [
       'has a flipped bit in its private half',
       (path) =>

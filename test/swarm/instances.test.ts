@@ -42,7 +42,7 @@ class Run {
     run.wallMs += 1_000;
     const proof = await this.instances.judge(run.crypto.self, run.instances.statement());
     if (proof === undefined) this.connected.set(run.crypto.self, run);
-    else run.instances.told(proof);
+    else run.instances.refused(proof);
     return proof === undefined;
   }
 
@@ -154,7 +154,7 @@ describe('one run after the other', () => {
     for (const wallMs of [first.wallMs + 1, first.wallMs - 3_600_000]) {
       const again = new Run(peer, 'one', wallMs);
       again.instances.answer(old);
-      again.instances.told(old);
+      again.instances.refused(old);
       expect(again.ownConflict()).toBeUndefined();
     }
     const again = new Run(peer, 'one', first.wallMs + 1);
@@ -166,7 +166,7 @@ describe('one run after the other', () => {
     const liar = new Run(other, 'liar');
     expect(() => first.instances.answer(liar.instances.statement())).toThrow(/another run/);
     expect(() => first.instances.answer(new Uint8Array([1, 2, 3]))).toThrow(/another run/);
-    first.instances.told(liar.instances.statement());
+    first.instances.refused(liar.instances.statement());
     expect(first.ownConflict()).toBeUndefined();
     expect(await liar.instances.judge(first.crypto.self, liar.instances.statement())).toBeUndefined();
   });

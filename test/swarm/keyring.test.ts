@@ -41,7 +41,7 @@ async function understands(dialer: Keyring, listener: Keyring): Promise<boolean>
     outer.abort(new Error('done'));
     return answer() === 'yes';
   }
-  expect(listening).toBe('it does not hold the network key of this swarm');
+  expect(listening).toBe('it does not have this swarm’s network key');
   inner.abort(new Error('not understood'));
   for (let turns = 0; turns < 100 && outer.status === 'open'; turns++) await turn();
   return false;

@@ -10,7 +10,7 @@ const secret = Uint8Array.of(1, 2, 3);
 const idOf = (nth: number): string => nth.toString(16).padStart(16, '0');
 const bytesOf = (id: string): Uint8Array => Uint8Array.from(id.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 const FIRST = idOf(1);
-const UNKNOWN = { ok: false, code: 'token', text: 'this issuer knows no such token' };
+const UNKNOWN = { ok: false, code: 'token', text: 'this issuer does not know the token' };
 
 function storeOf(content = new Map<string, Uint8Array>()) {
   const write = async (operations: readonly StoreOperation[]): Promise<void> => {

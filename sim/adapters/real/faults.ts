@@ -1,4 +1,4 @@
-// The faults of scenarios that can be made for real, on processes and namespaces of the run's own.
+// The faults of scenarios that can be injected for real, into processes and namespaces that the run created.
 import { rmSync, writeFileSync } from 'node:fs';
 import type { FaultKind } from '../../scenario/faults.ts';
 import { pause, type RealMachine, type RealMachines } from './machines.ts';
@@ -15,12 +15,12 @@ type RealFault = (place: RealPlace) => Promise<End | undefined>;
 
 const others = ({ machines, on }: RealPlace): RealMachine[] => machines.all.filter((machine) => !on.includes(machine));
 
-/** Again, from its own disk: it knows the swarm. */
+/** Starts an agent again from its own disk: it knows the swarm. */
 const startAll = async (on: readonly RealMachine[]): Promise<void> => {
   await Promise.all(on.map((machine) => machine.start(undefined)));
 };
 
-/** Those of the first list take nothing from those of the second. */
+/** Machines of the first list receive nothing from those of the second. */
 async function cut(to: readonly RealMachine[], from: readonly RealMachine[]): Promise<End> {
   const pairs = to.flatMap((a) => from.filter((b) => b !== a).map((b) => [a, b] as const));
   for (const [a, b] of pairs) await a.cut(b);

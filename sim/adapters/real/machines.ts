@@ -1,5 +1,5 @@
-// Machines as network namespaces on one bridge, with agents and services as real processes in them, and nft to cut what lies between.
-// Nothing of the host's own network is touched: the bridge has a namespace too, and all of it is removed in the end.
+// Machines as network namespaces on one bridge, with agents and services as real processes in them, and nft to cut the links. The host's own
+// network is not touched: the bridge has its own namespace, and all of it is removed at the end.
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { closeSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir, userInfo } from 'node:os';
@@ -23,7 +23,7 @@ const NFT_TABLE = `table inet kalos {
 
 export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** A service of the scenario: a program that listens where it is declared to, and ends soon after its start while it is cursed. */
+/** A service of the scenario: a program that listens on its declared port; under a `service-curse` it exits soon after its start. */
 function serviceCommand(port: number | undefined, control: string): string[] {
   const script =
     `const fs = require('node:fs'); const lives = fs.existsSync('${control}') ? Number(fs.readFileSync('${control}', 'utf8')) : 0;` +
@@ -49,7 +49,7 @@ export class RealMachine {
   readonly #services: readonly RealService[];
   #agent: ChildProcess | undefined;
   #cuts = new Map<string, number>();
-  /** Services that something happened to. */
+  /** Services that had a fault. */
   readonly touched = new Set<string>();
   paused = false;
 
@@ -63,7 +63,7 @@ export class RealMachine {
     this.#services = services;
   }
 
-  /** Of its agent, or 0. */
+  /** The pid of its agent, or 0. */
   get pid(): number {
     return this.#agent?.pid ?? 0;
   }
@@ -81,7 +81,7 @@ export class RealMachine {
       [
         '[[service]]',
         `name = "${name}"`,
-        `user = "${userInfo().username}"`, // it reads what the run writes beside it
+        `user = "${userInfo().username}"`, // it reads the control file of the run
         `command = ${JSON.stringify(serviceCommand(port, this.control(name)))}`,
         ...(port === undefined ? [] : [`port = ${port}`]),
       ].join('\n'),
@@ -89,7 +89,7 @@ export class RealMachine {
     return ['mode = "act"', ...services].join('\n\n');
   }
 
-  /** @param through a machine of the swarm; undefined for the first, and for one that has been in it. */
+  /** @param through a machine of the swarm; undefined for the first one, and for one that was a member before */
   async start(through: RealMachine | undefined): Promise<void> {
     if (this.#agent !== undefined) return;
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
@@ -126,12 +126,12 @@ export class RealMachine {
     return join(this.#root, `${this.name}.log`);
   }
 
-  /** Lets one machine in. */
+  /** Creates a token for one machine. */
   async token(): Promise<string> {
     return (await callAgent<{ token: string }>(this.directory, 'POST', '/v1/tokens', {})).token;
   }
 
-  /** Undefined where it does not answer soon. */
+  /** Undefined if it does not answer soon. */
   async ask<Answer>(path: string): Promise<Answer | undefined> {
     const answer = callAgent<Answer>(this.directory, 'GET', path).catch(() => undefined);
     return Promise.race([answer, pause(ANSWER_WITHIN_MS).then(() => undefined)]);
@@ -141,7 +141,7 @@ export class RealMachine {
     return this.ask<AgentStatus>('/v1/status');
   }
 
-  // What is done to it
+  // Faults
 
   crash(): void {
     this.#agent?.kill('SIGKILL');
@@ -172,7 +172,7 @@ export class RealMachine {
     await execute('ip', ['netns', 'exec', this.namespace, 'nft', ...words]);
   }
 
-  /** Takes nothing from another any more. Cuts add up: each is to be taken back. */
+  /** Drops all traffic from another machine. Cuts add up: each one must be ended. */
   async cut(from: RealMachine): Promise<void> {
     const cuts = (this.#cuts.get(from.address) ?? 0) + 1;
     this.#cuts.set(from.address, cuts);
@@ -195,9 +195,9 @@ export class RealMachines {
   readonly #prefix = `kalos-${process.pid}`;
   readonly all: RealMachine[];
 
-  /** @throws KalosError where this machine cannot do it. */
+  /** @throws KalosError if this machine cannot do it. */
   constructor(count: number, services: readonly RealService[]) {
-    if (process.getuid?.() !== 0) throw new KalosError('usage', 'kalos sim real makes network namespaces: it needs root');
+    if (process.getuid?.() !== 0) throw new KalosError('usage', 'kalos sim real needs root to create network namespaces');
     for (const program of ['ip', 'nft'])
       try {
         execFileSync(program, ['-V'], { stdio: 'ignore' });
@@ -228,14 +228,14 @@ export class RealMachines {
     }
   }
 
-  /** What each machine has sent so far, with all headers from Ethernet's on. */
+  /** Bytes that each machine has sent so far, with all headers including Ethernet's. */
   async sentBytes(): Promise<number[]> {
     const { stdout } = await execute('ip', ['-n', this.#hub, '-s', '-j', 'link']);
     const links = JSON.parse(stdout) as { ifname: string; stats64: { rx: { bytes: number } } }[];
     return this.all.map(({ index }) => links.find(({ ifname }) => ifname === `m${index}`)?.stats64.rx.bytes ?? 0);
   }
 
-  /** Ends whatever still runs in the namespaces, and removes them. */
+  /** Ends all processes in the namespaces, and removes the namespaces. */
   async remove(): Promise<void> {
     for (const machine of this.all) machine.signal('SIGCONT');
     await Promise.all(this.all.map((machine) => machine.leave()));

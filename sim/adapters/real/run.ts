@@ -1,5 +1,5 @@
-// A scenario against real agents, in real time: the same format, the same faults as far as they can be made, and the same promises as
-// far as they can be seen from outside.
+// Runs a scenario with real agents, in real time: the same format, the same faults as far as they can be injected, and the same checks as
+// far as they are possible from outside.
 
 import { execFile } from 'node:child_process';
 import { join } from 'node:path';
@@ -29,7 +29,7 @@ export interface RealReport {
   faults: { atMs: number; text: string; on: string[] }[];
   incidents: { id: string; node: string; policy: string; target: string; outcome: string; certified: boolean; tookMs: number }[];
   violations: string[];
-  /** What of the scenario was not looked at, and why. */
+  /** What of the scenario was not checked, and why. */
   unseen: string[];
 }
 
@@ -40,18 +40,18 @@ export interface RealOptions {
   onProgress(atMs: number, text: string): void;
 }
 
-/** Faults of a scenario that this machine cannot make: refused before anything is started. Drawn ones are drawn among those it can. */
+/** Refuses a scenario with faults that this machine cannot inject, before it starts. Random faults are drawn from those that it can. */
 function possible(scenario: Scenario): Scenario {
   const impossible = [...new Set(scenario.fault.map(({ kind }) => kind))].filter((kind) => REAL_FAULTS[kind] === undefined);
   if (impossible.length > 0)
     throw new KalosError(
       'usage',
       `${scenario.name} has faults that are only simulated: ${impossible.join(', ')}`,
-      `for real there are: ${Object.keys(REAL_FAULTS).join(', ')}`,
+      `real faults: ${Object.keys(REAL_FAULTS).join(', ')}`,
     );
   if (scenario.drawn === undefined) return scenario;
   const kinds = (scenario.drawn.kinds ?? (Object.keys(FAULTS) as FaultKind[])).filter((kind) => REAL_FAULTS[kind] !== undefined);
-  if (kinds.length === 0) throw new KalosError('usage', `${scenario.name} draws only faults that are simulated`);
+  if (kinds.length === 0) throw new KalosError('usage', `${scenario.name} has only simulated faults`);
   return { ...scenario, drawn: { ...scenario.drawn, kinds } };
 }
 
@@ -82,10 +82,10 @@ class RealRun {
 
   #wrong(text: string): void {
     this.violations.push(`at ${(this.nowMs / 1_000).toFixed(1)} s: ${text}`);
-    this.#tell(`violated: ${text}`);
+    this.#report(`violated: ${text}`);
   }
 
-  #tell(text: string): void {
+  #report(text: string): void {
     this.#options.onProgress(this.nowMs, text);
   }
 
@@ -96,7 +96,7 @@ class RealRun {
     const [first, ...rest] = this.machines.all;
     await first?.start(undefined);
     for (const machine of rest) await machine.start(first);
-    this.#tell(`${this.machines.all.length} agents are up`);
+    this.#report(`${this.machines.all.length} agents are up`);
     this.#startMs = performance.now();
     this.#excuse(this.machines.all, SETTLED_MS);
     const faults = planFaults(scenario, seed).map((fault, index) => this.#make(fault, index));
@@ -125,17 +125,17 @@ class RealRun {
     const touched = everywhere === true ? all : on;
     const text = describeFault(fault);
     this.faults.push({ atMs: Math.round(this.nowMs), text, on: on.map(({ name }) => name) });
-    this.#tell(`${text}: ${on.map(({ name }) => name).join(' ')}`);
+    this.#report(`${text}: ${on.map(({ name }) => name).join(' ')}`);
     if (local !== true) this.#excuse(touched, fault.forMs + RECOVERY_MS);
     try {
       const end = await REAL_FAULTS[fault.kind]?.({ machines: this.machines, on, forMs: fault.forMs, args: fault.args });
       if (end === undefined || fault.forMs <= 0) return;
       await pause(fault.forMs);
       await end();
-      this.#tell(`${fault.kind} is over`);
+      this.#report(`${fault.kind} ended`);
       if (local !== true) this.#excuse(touched, RECOVERY_MS);
     } catch (error) {
-      this.#wrong(`${text} could not be made: ${messageOf(error)}`);
+      this.#wrong(`${text} could not be injected: ${messageOf(error)}`);
     }
   }
 
@@ -153,21 +153,21 @@ class RealRun {
       if (status.coordinator === machine.name) {
         const other = this.#coordinators.get(status.term);
         if (other !== undefined && other !== machine.name)
-          this.#wrong(`two coordinators in term ${status.term}: ${other} and ${machine.name}`);
+          this.#wrong(`two leaders in term ${status.term}: ${other} and ${machine.name}`);
         this.#coordinators.set(status.term, machine.name);
       }
       for (const { name, pid } of status.services) {
         const key = `${machine.name} ${name}`;
         if (pid === null || machine.touched.has(name)) continue;
         const before = this.#pids.get(key);
-        if (before !== undefined && before !== pid) this.#wrong(`${key}, to which nothing had happened, is another process`);
+        if (before !== undefined && before !== pid) this.#wrong(`${key} had no fault, yet its process was replaced`);
         this.#pids.set(key, pid);
       }
       if (this.#isExcused(machine)) continue;
       for (const other of this.machines.all) {
         if (this.#isExcused(other)) continue;
         const state = status.members.find(({ name }) => name === other.name)?.state;
-        if (state !== 'alive') this.#wrong(`${machine.name} holds ${other.name} for ${state ?? 'no member'}, without cause`);
+        if (state !== 'alive') this.#wrong(`${machine.name} considers ${other.name} ${state ?? 'no member'}, without a fault`);
       }
     }
   }
@@ -177,8 +177,7 @@ class RealRun {
     const { all } = this.machines;
     if (seen.length < all.length) this.#wrong(`only ${seen.length} of ${all.length} agents answer`);
     const coordinators = new Set(seen.map(({ status }) => status.coordinator));
-    if (coordinators.size !== 1 || coordinators.has(undefined))
-      this.#wrong(`no single coordinator: ${[...coordinators].join(', ')}`);
+    if (coordinators.size !== 1 || coordinators.has(undefined)) this.#wrong(`not one leader: ${[...coordinators].join(', ')}`);
     const names = all
       .map(({ name }) => name)
       .sort()
@@ -191,10 +190,10 @@ class RealRun {
         .join(' ');
       if (alive !== names) this.#wrong(`${machine.name} sees ${alive} alive, not ${names}`);
       for (const { id, state, target } of status.openIncidents)
-        if (state !== 'escalated') this.#wrong(`${machine.name}: ${id} on ${target} is neither closed nor escalated`);
+        if (state !== 'escalated') this.#wrong(`${machine.name}: ${id} on ${target} is still open`);
       for (const { name, state } of status.services)
         if (state !== 'running' && !status.openIncidents.some((one) => one.target === name))
-          this.#wrong(`${machine.name}: service ${name} is ${state}, and nobody was told`);
+          this.#wrong(`${machine.name}: service ${name} is ${state}, and no incident reports it`);
       await execute(join(findPackage().root, 'bin', 'kalos'), ['audit', 'verify', '--dir', machine.directory]).catch(
         (error: { stdout?: string; message: string }) =>
           this.#wrong(`${machine.name}: the audit does not verify: ${error.stdout ?? error.message}`),
@@ -211,7 +210,7 @@ class RealRun {
   }
 }
 
-/** @throws KalosError where this machine cannot do it, or an agent does not start. */
+/** @throws KalosError if this machine cannot do it, or an agent does not start. */
 export async function runReal(options: RealOptions): Promise<RealReport> {
   const scenario = possible(options.scenario);
   const startedMs = performance.now();
@@ -220,15 +219,15 @@ export async function runReal(options: RealOptions): Promise<RealReport> {
   process.once('SIGINT', interrupted);
   try {
     await run.run();
-    const told = await run.incidents();
+    const incidents = await run.incidents();
     const unseen: string[] = [];
     for (const expectation of scenario.expect) {
       if (!('policy' in expectation)) {
-        unseen.push(`expect ${JSON.stringify(expectation)}: only the simulator looks into files, settings and numbers of starts`);
+        unseen.push(`expect ${JSON.stringify(expectation)}: only the simulator can check files, settings and start counts`);
         continue;
       }
       const { node } = expectation;
-      const on = typeof node === 'number' ? [told.at(node)] : told;
+      const on = typeof node === 'number' ? [incidents.at(node)] : incidents;
       for (const one of on)
         run.violations.push(...brokenStory(one?.incidents ?? [], expectation).map((text) => `${one?.machine.name}: ${text}`));
     }
@@ -238,7 +237,7 @@ export async function runReal(options: RealOptions): Promise<RealReport> {
       seed: options.seed,
       tookMs: Math.round(performance.now() - startedMs),
       faults: run.faults,
-      incidents: told.flatMap(({ machine, incidents }) =>
+      incidents: incidents.flatMap(({ machine, incidents }) =>
         incidents.map(({ id, policy, target, outcome, certificate, openedMs, closedMs }) => ({
           id,
           node: machine.name,
