@@ -199,7 +199,9 @@ describe('kalos up', () => {
     const dist = make('state/releases/abc/package/dist');
     writeFileSync(join(root, 'state', 'releases', 'trial'), 'abc');
     const told = `[...process.argv.slice(2), process.env.KALOS_JOIN].join(' ')`;
-    const script = `require('node:fs').writeFileSync(${JSON.stringify(join(root, 'ran'))}, ${told}); setInterval(() => undefined, 1000);`;
+    const [half, ran] = ['half', 'ran'].map((name) => JSON.stringify(join(root, name)));
+    // In its place once it is whole.
+    const script = `const fs = require('node:fs'); fs.writeFileSync(${half}, ${told}); fs.renameSync(${half}, ${ran}); setInterval(() => undefined, 1000);`;
     writeFileSync(
       join(dist, 'kalos.mjs'),
       `import { createRequire } from 'node:module'; const require = createRequire('/'); ${script}`,
@@ -215,8 +217,8 @@ describe('kalos up', () => {
     onTestFinished(() => {
       for (const [pid] of ours()) process.kill(pid, 'SIGKILL');
     });
-    const ran = await eventually('the release to run', () => (existsSync(join(root, 'ran')) ? join(root, 'ran') : undefined));
-    expect(readFileSync(ran, 'utf8')).toBe(`up --dir ${state} ${token},/ip4/192.0.2.1/tcp/1,${token}`);
+    await eventually('the release to run', () => existsSync(join(root, 'ran')) || undefined);
+    expect(readFileSync(join(root, 'ran'), 'utf8')).toBe(`up --dir ${state} ${token},/ip4/192.0.2.1/tcp/1,${token}`);
     expect(ours().length).toBeGreaterThanOrEqual(2);
     expect(lines().filter(([, line]) => line.includes('Ab_-9'))).toEqual([]);
   });
