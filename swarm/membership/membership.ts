@@ -21,7 +21,7 @@ export type DialOutcome = 'open' | 'refused' | 'silent';
 
 export type MembershipInput =
   | { kind: 'start'; members: readonly PeerId[] }
-  /** `added` and `removed`: by the roster. `heard`: something came from it; `spoke`: a status came that it signed so long ago, whoever brought it. */
+  /** `added` and `removed`: by the roster. `heard`: something came from it; `spoke`: a status came that it signed so long ago, whichever peer brought it. */
   | { kind: 'added' | 'removed' | 'connected' | 'disconnected' | 'heard' | 'left'; peer: PeerId }
   /** A request waits for an answer of it: it is probed immediately, whether or not this agent observes it. */
   | { kind: 'doubted'; peer: PeerId }

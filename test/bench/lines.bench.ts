@@ -1,7 +1,7 @@
 // How the sources and the documentation measure: files, functions, classes, circles of imports, sentences; beside the figures of others in the
 // field, which were measured the same way once and do not run here.
 import { circles, documents, documentText, measureFiles, productFiles, quantile, sentenceLengths } from '../support/structure.ts';
-import { BANNED_NAMES, BANNED_PHRASES, bannedIn } from '../support/words.ts';
+import { BANNED_IN_PRODUCT, BANNED_NAMES, BANNED_PHRASES, bannedIn } from '../support/words.ts';
 import type { Bench, Figures } from './bench.ts';
 
 const OTHERS = {
@@ -21,8 +21,10 @@ async function run(): Promise<Figures> {
   const large = classes.filter(({ methods, fields }) => methods > MAX_METHODS || fields > MAX_FIELDS);
   const inCircles = circles(productFiles());
   const banned = [
-    ...documents().flatMap((path) => bannedIn(path, documentText(path), BANNED_PHRASES)),
-    ...productFiles().flatMap((path) => bannedIn(path, documentText(path), [...BANNED_NAMES, ...BANNED_PHRASES])),
+    ...documents().flatMap((path) => bannedIn(path, documentText(path), [...BANNED_PHRASES, ...BANNED_IN_PRODUCT])),
+    ...productFiles().flatMap((path) =>
+      bannedIn(path, documentText(path), [...BANNED_NAMES, ...BANNED_PHRASES, ...BANNED_IN_PRODUCT]),
+    ),
   ];
   const sentences = documents().map((path) => ({
     path,

@@ -37,3 +37,16 @@ export const BANNED_PHRASES: readonly [found: RegExp, instead: string][] = [
   [/\b(?:held|holds?) (?:\w+ )?for gone\b/i, 'considered down'],
   [/\b(?:start|begin|learn|made|draft|plac|admitt)\w* anew\b/i, 'again, or restarts'],
 ];
+
+/** The same, of the product and the documentation; titles of tests may still say them. */
+export const BANNED_IN_PRODUCT: readonly [found: RegExp, instead: string][] = [
+  [/\bwhoever\b/i, 'the member, process or person that …'],
+  [/\banew\b/i, 'again, or restarts'],
+  [/\bthe swarm[’']s order\b/i, 'the consensus, or the decisions of the swarm'],
+  [/\b(?:takes?|needs?|asks? for) leave\b/i, 'needs an authorization'],
+  [/\bkalos order\b/, 'kalos change'],
+  [/\b(?:is|was|are) told\b/i, 'is reported'],
+  [/\bno (?:member|issuer|operator) any more\b/i, 'no longer a member'],
+  [/\bof late\b/i, 'recently'],
+  [/\bin order to\b/i, 'to'],
+];
