@@ -394,7 +394,7 @@ describe('a plan of several calls', () => {
     await expect(executor.preview(many, 'operator')).rejects.toThrow();
     await expect(
       executor.preview([callOf('sysctl.set'), { tool: 'sysctl.get', key: 'vm.swappiness' }], 'operator'),
-    ).rejects.toThrow(/is read-only/);
+    ).rejects.toThrow(/read-only/);
   });
 
   it('is refused whole where one of its calls is', async () => {
