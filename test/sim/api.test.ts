@@ -311,7 +311,7 @@ describe('what is decided for all', () => {
       /^400 .*name a policy, a target, or both/,
     );
     expect(await errorOf(post('/v1/swarm-silences', { target: '*', forMs: 60_000, reason: 'x' }))).toMatch(
-      /^400 target = "\*": .*names one thing: no wildcards/,
+      /^400 target = "\*": .*must be one target, no wildcards/,
     );
     expect(await errorOf(post('/v1/swarm-silences', { policy: 'nothing', forMs: 60_000, reason: 'x' }))).toMatch(/^404 /);
   });
