@@ -49,15 +49,20 @@ export class AppliedState<Machine extends StateMachine<unknown, unknown>> {
   /** @param configure changes the configuration. @returns the id and the result of the proposal in the entry */
   apply(entry: Entry, configure: (changes: ConfChanges) => ConfState): { id: string; result: ResultOf<Machine> } | undefined {
     const { index, term, type, data } = entry;
-    this.#at = { index, term };
-    if (type === 'EntryNormal') return data.length > 0 ? this.#applyCommand(entry) : undefined;
+    let applied: { id: string; result: ResultOf<Machine> } | undefined;
+    if (type !== 'EntryNormal') this.#configure(entry, configure);
+    else if (data.length > 0) applied = this.#applyCommand(entry);
+    this.#at = { index, term }; // last: `configure` may send the present state to a member that lags
+    return applied;
+  }
+
+  #configure(entry: Entry, configure: (changes: ConfChanges) => ConfState): void {
     try {
       this.#conf = configure(changesOf(entry));
     } catch (error) {
       // Not a command here, nor on any other member.
       if (!(error instanceof ConfChangeError || error instanceof RangeError)) throw error;
     }
-    return undefined;
   }
 
   #applyCommand({ data, index, term }: Entry): { id: string; result: ResultOf<Machine> } | undefined {
