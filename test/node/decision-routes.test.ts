@@ -177,14 +177,16 @@ const agent = {
     transfer: (peer: string) => answered(`transfer to ${peer}`, undefined),
   },
   noted: async (text: string) => void its.notes.push(text),
-  policies: () => [{ policy: { name: 'busy' }, origin: 'own' }],
-  incidents: () => [],
-  targets: () => ['web'],
   status: () => ({ services: [{ name: 'mine' }] }),
   wallMs: () => NOW_MS,
-  grants: { give: (grant: unknown, why: string) => answered([grant, why], its.outcome) },
-  swarmPolicies: { push: (policies: unknown, how: unknown) => answered([policies, how], its.outcome) },
-  upgrades: { push: (bytes: Buffer, how: unknown) => answered([String(bytes), how], its.outcome) },
+  parts: {
+    policies: { all: () => [{ policy: { name: 'busy' }, origin: 'own' }] },
+    memory: { incidents: () => [] },
+    watcher: { targets: () => ['web'] },
+    grants: { give: (grant: unknown, why: string) => answered([grant, why], its.outcome) },
+    swarmPolicies: { push: (policies: unknown, how: unknown) => answered([policies, how], its.outcome) },
+    upgrades: { push: (bytes: Buffer, how: unknown) => answered([String(bytes), how], its.outcome) },
+  },
 };
 const ask = (asked: string, body?: unknown) => reply(agent, asked, body);
 const unavailable = (isUnknown: boolean): LogUnavailable => new LogUnavailable('too few answer', isUnknown);

@@ -98,7 +98,7 @@ describe('a bundle of policies', () => {
     await later(cluster, 200_000);
     expect(bundlesOf(cluster.node(1))).toMatchObject({
       good: null,
-      ended: { outcome: 'back', reason: 'since it is their turn: node-2 is down' },
+      ended: { outcome: 'back', reason: 'since their wave began: node-2 is down' },
     });
     expect(originOf(cluster.node(3), 'too-hot')).toBeUndefined();
   });
