@@ -4,7 +4,13 @@ import { AppliedState } from '../../consensus/raft/applied-state.ts';
 import { encodeChanges } from '../../consensus/raft/config.ts';
 import type { ConfState, Entry } from '../../consensus/raft/types.ts';
 
-const conf = (...voters: number[]): ConfState => ({ voters, votersOutgoing: [], learners: [], learnersNext: [], autoLeave: false });
+const conf = (...voters: number[]): ConfState => ({
+  voters,
+  votersOutgoing: [],
+  learners: [],
+  learnersNext: [],
+  autoLeave: false,
+});
 const machine = { parse: () => undefined, apply: () => undefined, encode: () => new Uint8Array([7]), restore: () => undefined };
 const made = () => new AppliedState(machine, 100, { index: 4, term: 2, conf: conf(1, 2), data: new Uint8Array() });
 const change = (data: Uint8Array): Entry => ({ type: 'EntryConfChangeV2', index: 5, term: 3, data });
