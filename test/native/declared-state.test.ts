@@ -128,6 +128,8 @@ describe.skipIf(!able).concurrent('what is declared', () => {
       return now.conditions.ServicesReady === 'False' ? now : undefined;
     });
     expect(status.services.find(({ name }) => name === 'strange')).toMatchObject({ state: 'stopped', why: 'not started' });
-    expect(status.openIncidents).toMatchObject([{ target: 'strange', summary: expect.stringContaining('is down, and nobody stopped it') }]);
+    expect(status.openIncidents).toMatchObject([
+      { target: 'strange', summary: expect.stringContaining('is down, and nobody stopped it') },
+    ]);
   });
 });
