@@ -98,7 +98,8 @@ export class SwarmPolicies {
     }
     this.#watch = { ...watch, refused };
     const what = wanted === undefined ? 'no policy bundle' : `policies of bundle ${bundle.slice(0, 8)}`;
-    const text = refused === undefined ? `${what}${names(this.#events.names())} active` : `${what} are rejected: ${refused}`;
+    const rejected = wanted === undefined ? 'the withdrawn policies cannot be removed' : `${what} are rejected`;
+    const text = refused === undefined ? `${what}${names(this.#events.names())} active` : `${rejected}: ${refused}`;
     this.#events.log(refused === undefined ? 'info' : 'warn', text);
     await this.#events.noted(text);
   }

@@ -147,6 +147,14 @@ describe('policies whose turn it is here', () => {
     expect(log.followed.length).toBe(2);
   });
 
+  it('are reported where they cannot be given up', async () => {
+    const { log, its, bundles, pump } = await trying();
+    its.refuses = new Error('no disk');
+    bundles.withdraw({ id: idOf(1), atMs: START_MS + 1_000 }, 'x');
+    await pump(500);
+    expect(log.lines.at(-1)).toBe('warn the withdrawn policies cannot be removed: no disk');
+  });
+
   it.each<[string, Parameters<World['push']>[2], string]>([
     ['are not signed', { signature: new Uint8Array(64) }, 'it is not signed by the member that pushed it'],
     ['are pushed by no issuer', { by: self }, 'self is not an issuer'],
