@@ -2,7 +2,7 @@
 
 import { existsSync } from 'node:fs';
 import type { Server } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, createServer, type ListenOptions, type Server as NetServer } from 'node:net';
 import { hostname } from 'node:os';
 import { dirname, join } from 'node:path';
 import { isOlder } from '../consensus/decisions/decision.ts';
@@ -115,7 +115,7 @@ async function start(options: NodeOptions): Promise<RunningNode> {
     founding: options.founding,
   });
   const { swarmId, token, bootstrap, rootSigners, networkKeys: keys, founded } = entered;
-  const listenOn = config.listen ?? (await defaultListen());
+  const listenOn = config.listen ?? (await defaultListen(store));
   const transport = transportOf(config, identity, entered, listenOn);
   const ports = {
     clock,
@@ -139,6 +139,7 @@ async function start(options: NodeOptions): Promise<RunningNode> {
     await ports.actuator.giveUp();
     throw error;
   });
+  if (config.listen === undefined) await keepPort(store, transport.addresses());
   store.waits = true;
   const page = await openPage(agent, config.api, options.log);
   const http = page?.server;
@@ -237,16 +238,42 @@ async function openPage(
   return undefined;
 }
 
-/** The default port, or a free one if another agent of this machine uses it. */
-async function defaultListen(): Promise<string> {
-  const { host, port } = DEFAULT_LISTEN;
-  const probe = createServer();
-  const free = await new Promise<boolean>((resolve) => {
-    probe.once('error', () => resolve(false));
-    probe.listen(port, host, () => resolve(true));
+/** @returns the server once it listens; undefined if another one does. */
+async function listening(where: ListenOptions): Promise<NetServer | undefined> {
+  const server = createServer();
+  return new Promise((resolve) => {
+    server.once('error', () => resolve(undefined));
+    server.listen(where, () => resolve(server));
   });
-  await new Promise((resolve) => probe.close(resolve));
-  return `${host}:${free ? port : 0}`;
+}
+
+/** Of this process, for its life: an abstract socket, so that of several agents that start at once only one takes the default port. */
+let claim: Promise<NetServer | undefined> | undefined;
+
+const PORT_KEY = 'listen/port';
+
+/** The port of its last run, by which other members find it; else the default port; else a free one. */
+async function defaultListen(store: LevelStore): Promise<string> {
+  const { host, port: first } = DEFAULT_LISTEN;
+  const kept = await store.get(PORT_KEY);
+  const last = kept === undefined ? first : Number(Buffer.from(kept).toString());
+  claim ??= listening({ path: `\0kalos-${first}` });
+  const claimed = await claim;
+  claimed?.unref();
+  const ports = [last, first].filter((port) => Number.isInteger(port) && port > 0 && port <= MAX_PORT);
+  for (const port of ports) {
+    const probe = (kept !== undefined && port === last) || claimed !== undefined ? await listening({ host, port }) : undefined;
+    if (probe === undefined) continue;
+    await new Promise((resolve) => probe.close(resolve));
+    return `${host}:${port}`;
+  }
+  return `${host}:0`;
+}
+
+/** For its next start. */
+async function keepPort(store: LevelStore, addresses: readonly string[]): Promise<void> {
+  const port = addresses.map((address) => /\/tcp\/(\d+)/.exec(address)?.[1]).find((one) => one !== undefined);
+  if (port !== undefined) await store.write([{ kind: 'put', key: PORT_KEY, value: Buffer.from(port) }]);
 }
 
 /** @throws KalosError */
